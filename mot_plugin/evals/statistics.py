@@ -1,0 +1,119 @@
+"""Error bars for a table of outcomes: n problems (rows), k sampled answers each (columns), 1 a hit and 0 a miss.
+
+Everything is a share (0..1), not percent. None stands for "cannot be estimated from so few".
+Sources: Miller 2024, "Adding Error Bars to Evals" (arXiv 2411.00640); Chen et al. 2021 (arXiv 2107.03374) for pass@k.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Hits = Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One score minus another, with the standard error of that difference."""
+
+    value: float
+    stderr: float | None
+
+    @property
+    def distinguishable(self) -> bool:
+        """Whether zero lies outside two standard errors; False when there is no standard error to judge by."""
+        return self.stderr is not None and self.value != 0 and abs(self.value) >= 2 * self.stderr
+
+
+def mean(hits: Hits) -> float:
+    """Share of hits, n*k outcomes with equal weight. Counted in integers, so that 339 of 480 is exactly 0.70625.
+
+    Raises ValueError for an empty or ragged table, here and in every function below.
+    """
+    n, k = _shape(hits)
+    return sum(map(sum, hits)) / (n * k)
+
+
+def problem_means(hits: Hits) -> list[float]:
+    """The share of hits of each problem: n values."""
+    _, k = _shape(hits)
+    return [sum(row) / k for row in hits]
+
+
+def clustered_stderr(hits: Hits) -> float | None:
+    """SE of the mean when another set of problems might have been drawn: SD(problem means) / sqrt(n).
+
+    The k answers to one problem are not independent, so the problem is the unit (Miller 2024, clustered standard
+    errors, for clusters of equal size). SD has the n-1 divisor; None for one problem.
+    """
+    return stderr_of_mean(problem_means(hits))
+
+
+def sampling_stderr(hits: Hits) -> float | None:
+    """SE of the mean when the same problems are answered again: sqrt(mean_i(s_i^2 / k) / n).
+
+    s_i^2 is the sample variance within problem i, for 0/1 outcomes p(1-p) k/(k-1) (Miller 2024, the conditional
+    part of the variance decomposition). None for one answer per problem.
+    """
+    n, k = _shape(hits)
+    if k < 2:
+        return None
+    within = [p * (1 - p) * k / (k - 1) for p in problem_means(hits)]
+    return math.sqrt(math.fsum(within) / n / k / n)
+
+
+def pass_at(hits: Hits, draws: int) -> float:
+    """Unbiased pass@draws: mean over problems of 1 - C(k-c, draws) / C(k, draws), c hits in k (Chen 2021, eq. 1).
+
+    Raises ValueError unless 1 <= draws <= k.
+    """
+    n, k = _shape(hits)
+    if not 1 <= draws <= k:
+        raise ValueError(f"pass@{draws} of {k} answers per problem")
+    return math.fsum(1 - math.comb(k - sum(row), draws) / math.comb(k, draws) for row in hits) / n
+
+
+def paired_difference(left: Hits, right: Hits) -> Difference:
+    """mean(left) - mean(right) for two models on the same problems in the same order; k may differ.
+
+    SE = SD(d_i) / sqrt(n) with d_i the difference of problem i's means (Miller 2024, paired differences).
+    Raises ValueError when the numbers of problems differ.
+    """
+    if len(left) != len(right):
+        raise ValueError(f"{len(left)} and {len(right)} problems cannot be paired")
+    differences = [a - b for a, b in zip(problem_means(left), problem_means(right), strict=True)]
+    return Difference(mean(left) - mean(right), stderr_of_mean(differences))
+
+
+def average(parts: Sequence[Difference]) -> Difference:
+    """Mean of differences on separate benchmarks, each counted once: SE = sqrt(sum SE_j^2) / m (independent parts).
+
+    Raises ValueError for no parts.
+    """
+    if not parts:
+        raise ValueError("the average of no differences")
+    return Difference(math.fsum(part.value for part in parts) / len(parts), average_stderr([p.stderr for p in parts]))
+
+
+def average_stderr(stderrs: Sequence[float | None]) -> float | None:
+    """SE of the plain mean of m independent scores: sqrt(sum SE_j^2) / m; None when one of them is None."""
+    known = [stderr for stderr in stderrs if stderr is not None]
+    if not known or len(known) < len(stderrs):
+        return None
+    return math.sqrt(math.fsum(stderr**2 for stderr in known)) / len(known)
+
+
+def stderr_of_mean(values: Sequence[float]) -> float | None:
+    """SD(values) / sqrt(n) with the n-1 divisor, the SE of the mean of independent values; None for one."""
+    n = len(values)
+    if n < 2:
+        return None
+    centre = math.fsum(values) / n
+    return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (n - 1) / n)
+
+
+def _shape(hits: Hits) -> tuple[int, int]:
+    """(n, k) of a full table. Raises ValueError for an empty or ragged one."""
+    widths = {len(row) for row in hits}
+    if len(widths) != 1 or 0 in widths:
+        raise ValueError(f"a table of {len(hits)} problems with {sorted(widths)} answers each has no mean")
+    return len(hits), widths.pop()
