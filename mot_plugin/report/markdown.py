@@ -1,0 +1,20 @@
+"""A Table as Markdown whose columns also line up in a terminal."""
+
+from mot_plugin.report.tables import Table
+
+
+def render(table: Table) -> str:
+    """Title, table and notes, ending with a newline. A table without rows says so."""
+    parts = [f"**{table.title}**", "", *(_lines(table) if table.rows else ["(nothing to show)"])]
+    for note in table.notes:
+        parts += ["", note]
+    return "\n".join(parts) + "\n"
+
+
+def _lines(table: Table) -> list[str]:
+    grid = [tuple(cell.replace("|", r"\|") for cell in row) for row in (table.header, *table.rows)]
+    widths = [max(3, *(len(cell) for cell in column)) for column in zip(*grid, strict=True)]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in grid
+    ]
+    return [lines[0], "| " + " | ".join("-" * width for width in widths) + " |", *lines[1:]]

@@ -1,0 +1,151 @@
+"""Step `report`: all scores and corpus summaries of a run as CSV, JSON, the paper's tables and a verdict."""
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import pydantic
+
+from mot_plugin.errors import FileError
+from mot_plugin.report import markdown, tables, verdict
+from mot_plugin.report.board import Board
+from mot_plugin.report.scores import Checkpoint, Method, Score, from_tasks
+
+# Outcomes per problem stay in each scores.json: a report is for reading.
+COLUMNS = [field.name for field in dataclasses.fields(Score) if field.name not in ("hits", "doc_hashes")]
+
+
+class Row(pydantic.BaseModel):
+    """One evaluated model: which it is, its scores.json (which may be missing) and what identifies that evaluation."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    method: Method
+    teacher: str | None = None
+    round: int | None = None
+    step: int | None = None
+    scores: str
+    fingerprint: str
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Its name in tables."""
+        return Checkpoint(self.method, self.teacher, self.round, self.step)
+
+
+class Config(pydantic.BaseModel):
+    """What to report, and from which files.
+
+    `corpora` are paths of summary.json; `tasks` orders the columns (empty: by name); `metric` is what is compared.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    recipe: str
+    student: str
+    source: str
+    rows: list[Row]
+    corpora: list[str]
+    out: str
+    tasks: list[str] = []
+    metric: str = "score"
+    format: int = 1
+
+    @pydantic.model_validator(mode="after")
+    def _each_once(self) -> Self:
+        names = [row.checkpoint.name for row in self.rows]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"rows given twice: {', '.join(twice)}")
+        return self
+
+
+def run(config: Config) -> None:
+    """Write the report files into `out`. Score and summary files that are not there are holes in the tables.
+
+    Raises FileError for one that is there and cannot be read as such.
+    """
+    found = [score for row in config.rows for score in _row_scores(row)]
+    board = Board(
+        checkpoints=tuple(row.checkpoint for row in config.rows),
+        tasks=tuple(config.tasks or sorted({score.task for score in found})),
+        scores=tuple(score for score in found if score.metric == config.metric),
+    )
+    summaries = [_load(path) for path in config.corpora if Path(path).is_file()]
+    lost = [path for path in config.corpora if not Path(path).is_file()]
+    made = {
+        "table1.md": tables.table1(board, config.student, config.source),
+        "table2.md": tables.table2(board, config.source),
+        "table10.md": tables.table10(summaries, lost),
+        "table11.md": tables.table11(board),
+    }
+    rendered = {name: markdown.render(table) for name, table in made.items()}
+    said = verdict.sentences(board)
+    files = {
+        **rendered,
+        "verdict.md": "".join(f"{sentence}\n" for sentence in said),
+        "report.md": _report(config, said, rendered.values()),
+        "scores.csv": _csv(found),
+        "scores.json": _json(config, found, board.missing(), said),
+    }
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (out / name).write_text(text, encoding="utf-8")
+
+
+def render(report_dir: Path) -> str:
+    """What to print at the end of a run: Table 2 and the verdict. Raises FileNotFoundError without a report."""
+    texts = [(report_dir / name).read_text(encoding="utf-8") for name in ("table2.md", "verdict.md")]
+    return "\n".join(texts)
+
+
+def _row_scores(row: Row) -> list[Score]:
+    path = Path(row.scores)
+    if not path.is_file():
+        return []
+    try:
+        return from_tasks(_load(row.scores)["tasks"], row.checkpoint, row.fingerprint)
+    except (KeyError, TypeError) as error:
+        raise FileError(f"{path}: not the scores.json of step `scores` ({error!r})") from error
+
+
+def _load(path: str) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FileError(f"{path}: not JSON ({error})") from error
+
+
+def _report(config: Config, said: Sequence[str], rendered: Iterable[str]) -> str:
+    title = f"# {config.recipe}: {config.student} on {config.source}"
+    spoken = "\n".join(f"* {sentence}" for sentence in said) or "* No scores yet."
+    return "\n\n".join([title, spoken, *(text.rstrip("\n") for text in rendered)]) + "\n"
+
+
+def _csv(scores: Sequence[Score]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_plain(score)[name] for name in COLUMNS] for score in scores)
+    return text.getvalue()
+
+
+def _json(config: Config, scores: Sequence[Score], missing: Sequence[str], said: Sequence[str]) -> str:
+    content = {
+        "recipe": config.recipe,
+        "student": config.student,
+        "source": config.source,
+        "scores": [_plain(score) for score in scores],
+        "missing": missing,
+        "verdict": said,
+    }
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _plain(score: Score) -> dict[str, Any]:
+    return {name: getattr(score, name) for name in COLUMNS}

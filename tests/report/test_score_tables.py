@@ -1,0 +1,137 @@
+"""Tables and verdict as text, against golden files. The evaluation is invented and drawn with a seed."""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from mot_plugin.evals import statistics
+from mot_plugin.report import markdown, tables, verdict
+from mot_plugin.report.board import BASE, Board
+from mot_plugin.report.scores import Checkpoint, Score
+
+GOLDEN = Path(__file__).parent / "golden"
+TASKS = ("mot_aime24", "mot_aime25")
+CHECKPOINTS = (
+    BASE,
+    *(Checkpoint("STD", teacher, step=step) for teacher in ("qwq", "r1") for step in (50, 100)),
+    *(Checkpoint("MTD", step=step) for step in (50, 100)),
+    *(Checkpoint("MoT", round=number) for number in (1, 2, 3)),
+)
+SKILL = dict(zip(CHECKPOINTS, (0.0, 0.05, 0.02, -0.2, -0.25, 0.0, 0.03, 0.1, 0.3, 0.12), strict=True))
+SUMMARIES = [
+    {
+        "name": f"boba-200-{teacher}",
+        "source": "boba-200",
+        "teacher": teacher,
+        "prompts": 200,
+        "samples": samples,
+        "kept": kept,
+        "tokens": {"min": 812, "median": 6021, "max": 24990, "total": kept * 7000},
+    }
+    for teacher, samples, kept in (("qwq", 3200, 195), ("r1", 3200, 198), ("ALL TEACHERS", 6400, 393))
+]
+
+
+def same_text(name: str, text: str) -> None:
+    """Compare with a golden file; it must exist."""
+    file = GOLDEN / name
+    if os.environ.get("REGENERATE_GOLDEN"):
+        file.write_text(text, encoding="utf-8")
+    how = f"{file}: look at the difference; if it is meant: REGENERATE_GOLDEN=1 python -m pytest tests/report"
+    assert file.is_file(), how
+    assert text == file.read_text(encoding="utf-8"), how
+
+
+def score(checkpoint: Checkpoint, task: str, hits: list[list[int]]) -> Score:
+    return Score(
+        method=checkpoint.method,
+        teacher=checkpoint.teacher,
+        round=checkpoint.round,
+        step=checkpoint.step,
+        task=task,
+        metric="score",
+        value=statistics.mean(hits),
+        stderr=statistics.clustered_stderr(hits),
+        problems=len(hits),
+        repeats=len(hits[0]),
+        fingerprint="f" * 8,
+        hits=tuple(tuple(row) for row in hits),
+        doc_hashes=tuple(f"{task}-{i}" for i in range(len(hits))),
+    )
+
+
+def evaluated(tasks: tuple[str, ...] = TASKS, *, lost: tuple[Checkpoint, ...] = ()) -> Board:
+    draw = random.Random(3)
+    chances = {task: [draw.random() for _ in range(30)] for task in tasks}
+    scores = [
+        score(one, task, [[int(draw.random() < chance + SKILL[one]) for _ in range(16)] for chance in chances[task]])
+        for one in CHECKPOINTS
+        for task in tasks
+    ]
+    kept = tuple(s for s in scores if s.checkpoint not in lost or (s.task == tasks[0] and s.method == "STD"))
+    return Board(CHECKPOINTS, tasks, kept)
+
+
+def report(board: Board) -> str:
+    parts = [
+        "".join(f"{sentence}\n" for sentence in verdict.sentences(board)),
+        markdown.render(tables.table1(board, "Qwen3-8B", "boba-200")),
+        markdown.render(tables.table2(board, "boba-200")),
+        markdown.render(tables.table11(board)),
+    ]
+    return "\n".join(parts)
+
+
+def test_two_benchmarks() -> None:
+    same_text("two-benchmarks.md", report(evaluated()))
+
+
+def test_one_benchmark_has_no_average() -> None:
+    same_text("one-benchmark.md", report(evaluated(("mot_quickstart",))))
+
+
+def test_holes() -> None:
+    lost = (Checkpoint("STD", "qwq", step=100), Checkpoint("MoT", round=3), Checkpoint("MTD", step=50))
+    same_text("holes.md", report(evaluated(lost=lost)))
+
+
+def test_nothing_there_yet() -> None:
+    same_text("nothing.md", report(Board(CHECKPOINTS, TASKS, ())))
+
+
+def test_corpora() -> None:
+    same_text("corpora.md", markdown.render(tables.table10(SUMMARIES, ["artifacts/corpus-x/summary.json"])))
+
+
+def test_best_is_the_earliest_of_equals() -> None:
+    rounds = tuple(Checkpoint("MoT", round=number) for number in (3, 1, 2))
+    hits = [[1, 0], [0, 0]]
+    board = Board(rounds, ("t",), tuple(score(one, "t", hits) for one in rounds))
+    assert board.series("MoT") == [[rounds[1], rounds[2], rounds[0]]]
+    assert board.best(board.series("MoT")[0]) == Checkpoint("MoT", round=1)
+
+
+@pytest.mark.parametrize(("better", "expected"), [(0, "close"), (1, "close"), (8, "apart")])
+def test_small_differences_are_not_distinguishable(better: int, expected: str) -> None:
+    """Of ten problems, `better` are solved by MoT alone."""
+    mot = Checkpoint("MoT", round=1)
+    left, right = [[int(i < better)] for i in range(10)], [[0] for _ in range(10)]
+    board = Board((BASE, mot), ("t",), (score(BASE, "t", right), score(mot, "t", left)))
+    notes = " ".join(tables.table1(board, "student", "source").notes)
+    assert ("Not distinguishable from Base" in notes) == (expected == "close")
+    assert ("not distinguishable" in verdict.sentences(board)[0]) == (expected == "close")
+
+
+def test_other_problems_are_not_paired() -> None:
+    mot = Checkpoint("MoT", round=1)
+    board = Board((BASE, mot), ("t",), (score(BASE, "t", [[0], [1]]), score(mot, "t", [[1], [1], [0]])))
+    notes = " ".join(tables.table1(board, "student", "source").notes)
+    assert "2 x 1 and 3 x 1 (not comparable)" in notes
+    assert "No paired standard error against Base" in notes
+
+
+def test_markdown_escapes_its_own_sign() -> None:
+    table = tables.Table("T", ("a", "b"), (("x|y", "1"),))
+    assert markdown.render(table) == "**T**\n\n| a    | b   |\n| ---- | --- |\n| x\\|y | 1   |\n"
