@@ -1,0 +1,217 @@
+"""The commands: argv to one function each, and the only place that prints errors and picks exit codes."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mot_plugin import __version__
+from mot_plugin.errors import FileError, MotError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mot_plugin.run import Prepared
+
+app = typer.Typer(
+    name="mot-plugin",
+    help="Merge-of-Thought distillation: LLaMA-Factory trains, mergekit merges, lm-eval scores; this plans and reports.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, for example recipes/quickstart.yaml")]
+MachineFile = Annotated[
+    Path | None, typer.Option("--machine", "-m", metavar="FILE", help="Where it runs; this computer if not given")
+]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, for example runs/quickstart")]
+
+
+def main() -> None:
+    """Entry point. A user's mistake gives a message and its exit code, never a traceback."""
+    try:
+        app()
+    except MotError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+@app.callback(invoke_without_command=True)
+def version(show: Annotated[bool, typer.Option("--version", help="Print the version")] = False) -> None:
+    """Nothing but --version."""
+    if show:
+        print(f"mot-plugin {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    recipe: RecipeFile,
+    machine: MachineFile = None,
+    plain: Annotated[bool, typer.Option("--plain", help="One line per event, also on a terminal")] = False,
+) -> None:
+    """Run a recipe to its report. Run it again to resume, or after a change: only what depends on it runs."""
+    from mot_plugin import machine as machines
+    from mot_plugin import run as runs
+    from mot_plugin.views import LiveView, PlainView
+
+    console = _console()
+    view = LiveView(console) if console.is_terminal and not plain else PlainView(console)
+    try:
+        runs.run(_recipe(recipe), machines.load(machine), view)
+    except KeyboardInterrupt:
+        print("\nstopped; run the same command again to go on from here", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def plan(
+    recipe: RecipeFile,
+    machine: MachineFile = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write every file that `run` would write")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: {steps: [...]}")] = False,
+) -> None:
+    """Show what would run, in which order, and why. Starts nothing, needs no tool and no weights."""
+    from mot_plugin import folder, views
+    from mot_plugin import machine as machines
+    from mot_plugin import run as runs
+
+    ready = runs.prepare(_recipe(recipe), machines.load(machine))
+    if out is not None:
+        written = folder.write_files(ready.plan, out)
+        print(f"wrote {len(written)} files below {out}")
+    if as_json:
+        print(json.dumps({"steps": _for_programs(ready)}, indent=1))
+    elif out is None:
+        _console().print(views.planned(ready.plan, ready.found, ready.machine))
+
+
+@app.command()
+def status(
+    folder: RunFolder,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False,
+) -> None:
+    """Show how far a run is, also from another shell while it goes on."""
+    from mot_plugin import views
+    from mot_plugin.folder import Folder
+
+    run_folder = Folder(folder)
+    if as_json:
+        print(json.dumps({"steps": views.status_rows(run_folder)}, indent=1))
+    else:
+        _console().print(views.statuses(run_folder))
+
+
+@app.command()
+def report(folder: RunFolder) -> None:
+    """Make the report again from the artifacts, also of an unfinished run: what is missing is a hole."""
+    from mot_plugin import views
+    from mot_plugin.folder import Folder
+    from mot_plugin.run import render
+
+    run_folder = Folder(folder)
+    render(run_folder)
+    views.report(_console(), run_folder)
+
+
+@app.command()
+def recipes(
+    copy: Annotated[str | None, typer.Option("--copy", metavar="NAME", help="Copy a recipe and what it needs")] = None,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Where to")] = Path("recipes"),
+) -> None:
+    """List the recipes, mergekit files and tasks that come with the package, or copy a recipe to start from."""
+    from mot_plugin import shipped
+    from mot_plugin.strict import suggest
+
+    known = {file.stem: file for file in sorted(shipped.path("recipes").glob("*.yaml"))}
+    if copy is None:
+        for title, folder_name, pattern in (
+            ("recipes", "recipes", "*.yaml"),
+            ("machine files", "recipes/machines", "*.yaml"),
+            ("mergekit files", "mergekit_configs", "*.yaml"),
+            ("evaluation tasks", "eval", "*/mot_*.yaml"),
+        ):
+            root = shipped.path(*folder_name.split("/"))
+            print(f"{title} ({root})")
+            for file in sorted(root.glob(pattern)):
+                print(f"  {file.stem:<22} {_first_comment(file)}")
+        print("copy one with `mot-plugin recipes --copy NAME`")
+        return
+    if copy not in known:
+        raise FileError(f"no recipe {copy!r}{suggest(copy, known) or '; there are ' + ', '.join(known)}")
+    target = to / f"{copy}.yaml"
+    if target.exists():
+        raise FileError(f"{target} is already there: nothing was copied (choose another folder with --to)")
+    to.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(known[copy], target)
+    beside = known[copy].with_suffix("")
+    if beside.is_dir():
+        shutil.copytree(beside, to / copy, dirs_exist_ok=True)
+    print(f"copied to {target}; next: mot-plugin plan {target}")
+
+
+@app.command(name="exec", hidden=True)
+def execute(folder: RunFolder, step: Annotated[str, typer.Argument(metavar="STEP")]) -> None:
+    """Supervise one step of a run: what an executor starts."""
+    from mot_plugin import supervise
+    from mot_plugin.folder import Folder
+
+    supervise.execute(Folder(folder), step)
+
+
+@app.command(name="step", hidden=True)
+def own_step(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.json")],
+) -> None:
+    """Run one of our own steps on its config, in the current folder."""
+    from mot_plugin import steps
+
+    steps.run(name, config)
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200)  # a pipe has no width of its own
+
+
+def _recipe(path: Path) -> Path:
+    """The file as given; a name that is no file gets a hint at what is shipped."""
+    if path.exists():
+        return path
+    from mot_plugin import shipped
+
+    known = [file.stem for file in sorted(shipped.path("recipes").glob("*.yaml"))]
+    raise FileError(
+        f"{path}: no such file. Shipped recipes: {', '.join(known)}; copy one with `mot-plugin recipes --copy NAME`"
+    )
+
+
+def _for_programs(ready: "Prepared") -> list[dict[str, object]]:
+    return [
+        {
+            "name": step.name,
+            "kind": step.kind,
+            "method": step.method,
+            "needs": list(step.needs),
+            "gpus": step.gpus,
+            "fingerprint": ready.plan.prints[step.name],
+            "state": ready.found[step.name].state,
+            "why": ready.found[step.name].why,
+        }
+        for step in ready.plan.steps
+    ]
+
+
+def _first_comment(file: Path) -> str:
+    first = file.read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""

@@ -1,0 +1,120 @@
+"""The run folder: what is written before anything starts, and where everything lies in it."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from mot_plugin.errors import FileError
+from mot_plugin.machine import Machine
+from mot_plugin.step import Plan, Step
+from mot_plugin.store import Store, replace_text
+
+_PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One run on disk."""
+
+    root: Path
+
+    def plan(self) -> Plan:
+        """The frozen plan. Raises FileError if this is not a run folder, or not one of this version."""
+        try:
+            return _PLAN.validate_json((self.root / "plan.json").read_bytes())
+        except FileNotFoundError:
+            raise FileError(
+                f"{self.root} is not a run folder: it has no plan.json (start one with `mot-plugin run RECIPE`)"
+            ) from None
+        except ValidationError:
+            raise FileError(
+                f"{self.root / 'plan.json'} was not written by this version: run the recipe once more"
+            ) from None
+
+    def machine(self) -> Machine:
+        """The machine that the run was started for."""
+        return Machine.model_validate_json((self.root / "machine.json").read_bytes(), strict=False)
+
+    def parts(self) -> Mapping[str, Mapping[str, str]]:
+        """Fingerprint parts of the last plan, to say what changed since; empty before the first."""
+        try:
+            return self.plan().parts
+        except FileError:
+            return {}
+
+    def neighbours(self) -> list[Plan]:
+        """The plans of the other runs beside this one; they may share its artifacts."""
+        found: list[Plan] = []
+        for file in sorted(self.root.resolve().parent.glob("*/plan.json")):
+            if file.parent != self.root.resolve():
+                with suppress(FileError):
+                    found.append(Folder(file.parent).plan())
+        return found
+
+    def store(self) -> Store:
+        """Where this run's artifacts lie."""
+        return store_of(self.machine(), self.root.parent)
+
+    def log(self, step: str) -> Path:
+        """The last log of a step."""
+        return self.root / "logs" / f"{step}.log"
+
+    def work(self, step: str) -> Path:
+        """Where a step writes while it runs."""
+        return self.root / "work" / step
+
+    def prepare(self, plan: Plan, machine: Machine, recipe: Path) -> None:
+        """Write everything that the steps read: recipe, machine, configs, tasks, links; plan.json last.
+
+        Artifacts are linked anew: a step that has to run must not show what an earlier recipe made of it.
+        """
+        replace_text(self.root / "recipe.yaml", recipe.read_text(encoding="utf-8"))
+        replace_text(self.root / "machine.json", machine.model_dump_json(indent=1) + "\n")
+        for link, target in plan.links.items():
+            point(self.root / link, Path(target))
+        for stale in ("configs", "eval", "artifacts"):
+            shutil.rmtree(self.root / stale, ignore_errors=True)
+        write_files(plan, self.root)
+        replace_text(self.root / "plan.json", _PLAN.dump_json(plan, indent=1).decode() + "\n")
+
+    def link(self, plan: Plan, step: Step, store: Store) -> None:
+        """Let `artifacts/<step>` show the artifact of this plan's fingerprint."""
+        point(self.root / "artifacts" / step.name, store.out(plan.prints[step.name]))
+        if step.kind == "report":
+            point(self.root / "report", self.root / "artifacts" / step.name)
+        if step.weights == "result" and step.method == "MoT":
+            point(self.root / "student", self.root / "artifacts" / step.name / "model")
+
+
+def store_of(machine: Machine, runs: Path) -> Store:
+    """The store of a machine, or `.store` beside the runs."""
+    return Store(Path(machine.storage.store).resolve() if machine.storage.store else runs.resolve() / ".store")
+
+
+def write_files(plan: Plan, root: Path) -> list[Path]:
+    """Every file of every step below `root`: what `plan --out` shows is what `run` reads."""
+    written: dict[Path, str] = {}
+    for step in plan.steps:
+        for file in step.call.files:
+            written[root / file.path] = file.text
+    for path, text in written.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return sorted(written)
+
+
+def point(link: Path, target: Path) -> None:
+    """Make `link` a relative symbolic link to `target`, replacing what was there in one act."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if link.is_dir() and not link.is_symlink():
+        shutil.rmtree(link)
+    relative = os.path.relpath(os.path.abspath(target), link.parent.resolve())  # noqa: PTH100
+    part = link.with_name(f".{link.name}.{os.getpid()}")
+    part.unlink(missing_ok=True)
+    part.symlink_to(relative)
+    part.replace(link)

@@ -1,0 +1,88 @@
+"""One line about a step: what it is doing now, or what came of it. Reads small files, and does without missing ones."""
+
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from mot_plugin.folder import Folder
+from mot_plugin.step import Plan, Step
+from mot_plugin.store import Store
+from mot_plugin.supervise import tail
+from mot_plugin.tools import llamafactory, lm_eval
+
+
+def now(folder: Folder, step: Step) -> tuple[float | None, str]:
+    """(share done or None, words) of a running step."""
+    if step.kind == "train":
+        progress = llamafactory.progress(folder.work(step.name) / "model")
+        if progress:
+            at, of, loss = progress
+            return at / of, f"optimizer step {at} of {of}, loss {loss:.3f}"
+        return None, "loading"
+    if step.kind == "evaluate":
+        answers = lm_eval.progress(tail(folder.log(step.name), 50))
+        return (answers[0] / answers[1], f"{answers[0]} of {answers[1]} answers") if answers else (None, "loading")
+    return None, "working"
+
+
+def result(folder: Folder, step: Step) -> str:
+    """What a finished step left, in words."""
+    out = folder.root / "artifacts" / step.name
+    if step.kind == "train":
+        progress = llamafactory.progress(out / "model")
+        return f"loss {progress[2]:.3f}" if progress and progress[2] is not None else ""
+    if step.kind == "evaluate":
+        tasks = _json(out / "scores.json").get("tasks", {})
+        return ", ".join(_score(task, found) for task, found in tasks.items())
+    if step.kind == "corpus":
+        summary = _json(out / "summary.json")
+        return f"{summary['kept']} of {summary['prompts']} prompts" if summary else ""
+    if step.kind == "select":
+        chosen = _json(out / "choice.json")
+        return f"best so far: {chosen['label']}, {chosen['average']}" if chosen else ""
+    return ""
+
+
+def remaining(plan: Plan, todo: list[Step], store: Store) -> float | None:
+    """Seconds that the steps still to run will take, by the median of finished ones alike; None while one is unknown.
+
+    Trainings of baselines and of branches differ in length, so steps are alike when their kind and method are.
+    """
+    took: dict[tuple[str, str], list[float]] = {}
+    for step in plan.steps:
+        record = store.record(plan.prints[step.name])
+        if record and record.state == "done" and record.seconds is not None:
+            took.setdefault(_alike(step), []).append(record.seconds)
+    unknown = [step for step in todo if _alike(step) not in took and step.kind in ("train", "evaluate")]
+    return None if unknown else sum(statistics.median(took[_alike(step)]) for step in todo if _alike(step) in took)
+
+
+def _alike(step: Step) -> tuple[str, str]:
+    return step.kind, "" if step.kind == "evaluate" else step.method
+
+
+def clock(seconds: float) -> str:
+    """1:02:03, or 2:03."""
+    whole = int(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def since(started: float) -> str:
+    """Time since a moment, as a clock."""
+    return clock(max(0.0, time.time() - started))
+
+
+def _score(task: str, found: dict[str, Any]) -> str:
+    score = found["metrics"]["score"]
+    return f"{task} {100 * score['value']:.1f} ± {100 * score['stderr']:.1f}"
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return loaded

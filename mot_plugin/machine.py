@@ -1,0 +1,132 @@
+"""Machine: the place where a recipe runs. It never says a learning rate; a recipe never says how many GPUs."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mot_plugin import strict
+from mot_plugin.tools import llamafactory, lm_eval, mergekit
+
+TOOLS = (llamafactory.TOOL, mergekit.TOOL, lm_eval.TOOL)
+
+
+class Part(BaseModel):
+    """A block of a machine file: unknown keys are errors, values cannot change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Tool(Part):
+    """How one tool is started here."""
+
+    command: Annotated[list[str], Field(min_length=1)]
+    """argv prefix: a name on PATH, an absolute path into another environment, `[srun, ...]`."""
+    env: dict[str, str] = {}
+
+
+class Eval(Part):
+    """Which engine answers, and how much at once."""
+
+    engine: Literal["hf", "vllm"] = "hf"
+    batch_size: str | int = "auto"
+    model_args: dict[str, Any] = {}
+    """Passed through to lm-eval's --model_args."""
+    device: str | None = None
+
+
+class Storage(Part):
+    """Where runs lie; relative paths start at the folder in which the command is given."""
+
+    runs: str = "runs"
+    store: str | None = None
+    """Where finished artifacts lie, shared by all runs; `.store` in `runs` if not given."""
+    datasets: str | None = None
+    """Local copies of the benchmarks' data (aime24.jsonl, ...) instead of the hub."""
+    keep: Literal["selected", "all"] = "selected"
+    """selected: weights that no later step reads are deleted, all but the chosen students. all: nothing is deleted."""
+
+
+class Machine(Part):
+    """One place."""
+
+    name: str
+    gpus: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    tools: dict[str, Tool] = {}
+    train: dict[str, Any] = {}
+    """LLaMA-Factory's keys that belong to a place: per_device_train_batch_size, deepspeed, use_cpu, workers."""
+    eval: Eval = Eval()
+    env: dict[str, str] = {}
+    """Environment of every command."""
+    storage: Storage = Storage()
+    retries: Annotated[int, Field(ge=0)] = 1
+    """How often a step is tried again after a failure that may pass (a killed process, a full GPU)."""
+    backoff_seconds: Annotated[float, Field(ge=0)] = 10
+    """Wait before the first retry; doubles each time."""
+
+    @property
+    def gpu_count(self) -> int:
+        """GPUs to plan for; `auto` has been resolved by `load`."""
+        return 0 if self.gpus == "auto" else self.gpus
+
+    def tool(self, name: str) -> Tool:
+        """How `name` is started: as the file says, else the command of that name."""
+        return self.tools.get(name, Tool(command=[name]))
+
+
+def load(path: Path | None) -> Machine:
+    """The machine file, or what this computer looks like when none is given. Raises FileError (exit code 2)."""
+    if path is None:
+        return default(_visible_gpus())
+    machine = strict.validate(Machine, strict.read(path), _impossible)
+    return machine.model_copy(update={"gpus": _visible_gpus()}) if machine.gpus == "auto" else machine
+
+
+def _impossible(document: strict.Document) -> Iterator[strict.Finding]:
+    """What the types do not say: keys of the trainer that are no place's, names of tools."""
+    data = document.data if isinstance(document.data, dict) else {}
+    train, tools = data.get("train"), data.get("tools")
+    found: list[tuple[strict.Key, str]] = []
+    if isinstance(train, dict):
+        found += [(("train", *key), message) for key, message in llamafactory.refuse_place(train)]
+    for name in tools if isinstance(tools, dict) else ():
+        if name not in TOOLS:
+            found.append((("tools", name), f"unknown tool{strict.suggest(name, TOOLS)}; known: {', '.join(TOOLS)}"))
+    yield from ((document.line(key), key, message) for key, message in found)
+
+
+def default(gpus: int) -> Machine:
+    """A sensible machine for `gpus` GPUs of 80 GB, or for a laptop's processor when there are none."""
+    if gpus:
+        return Machine(
+            name=f"{gpus} GPU{'s' if gpus > 1 else ''}",
+            gpus=gpus,
+            train={
+                "per_device_train_batch_size": 1,
+                "deepspeed": "zero3",
+                "enable_liger_kernel": True,
+                "preprocessing_num_workers": 8,
+            },
+            eval=Eval(
+                engine="vllm", batch_size="auto", model_args={"max_model_len": 40960, "tensor_parallel_size": gpus}
+            ),
+        )
+    return Machine(
+        name="processor only",
+        gpus=0,
+        train={"use_cpu": True, "per_device_train_batch_size": 8, "preprocessing_num_workers": 1},
+        eval=Eval(engine="hf", batch_size=128, model_args={"dtype": "float32"}, device="cpu"),
+        # Tiny models on few cores: more threads spin on each other (measured 20 times slower on busy cores).
+        env={"OMP_NUM_THREADS": "1"},
+    )
+
+
+def _visible_gpus() -> int:
+    """GPUs that the NVIDIA driver lists; 0 where there is no driver."""
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=False)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return 0
+    return sum(line.startswith("GPU ") for line in listed.stdout.split("\n")) if listed.returncode == 0 else 0

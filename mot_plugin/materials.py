@@ -1,0 +1,131 @@
+"""What a plan is made from besides recipe and machine: mergekit text, task files, where inputs lie and what is in them."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from mot_plugin import shipped
+from mot_plugin.errors import FileError
+from mot_plugin.machine import Machine
+from mot_plugin.recipe import Recipe
+from mot_plugin.step import MISSING
+from mot_plugin.strict import suggest
+from mot_plugin.tools import lm_eval
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What `plan` needs besides recipe and machine; plain values, so that planning itself is pure."""
+
+    merge_file: str
+    merge_text: str
+    tasks: tuple[lm_eval.TaskFile, ...]
+    """The lm-eval files of the recipe's tasks."""
+    task_data: tuple[str, ...]
+    """Names of inputs that the tasks read (data files that ship with them)."""
+    links: dict[str, str]
+    digests: dict[str, str]
+    datasets: str | None
+
+
+def gather(recipe: Recipe, recipe_path: Path, machine: Machine, cache: Path | None = None) -> Materials:
+    """Read and hash. `cache` remembers digests of unchanged files. Raises FileError; a missing input is only noted."""
+    home = recipe_path.parent
+    merge_file, merge_text = _merge_text(recipe, home)
+    tasks = _tasks(recipe)
+    links = {f"inputs/traces/{name}.jsonl": _resolve(home, teacher.traces) for name, teacher in recipe.teachers.items()}
+    if recipe.student_folder:
+        links["inputs/student"] = _resolve(home, recipe.student_folder)
+    data = {f"eval data {path}": str(_data_path(path)) for path in _data_paths(tasks)}
+    remembered = _Digests(cache)
+    digests = {name: remembered.of(Path(path)) for name, path in {**links, **data}.items()}
+    remembered.save()
+    datasets = str(Path(machine.storage.datasets).resolve()) if machine.storage.datasets else None
+    return Materials(merge_file, merge_text, tasks, tuple(data), links, digests, datasets)
+
+
+def _resolve(home: Path, path: str) -> str:
+    return os.path.abspath(home / Path(path).expanduser())  # noqa: PTH100  (keeps symbolic links as the user wrote them)
+
+
+def _merge_text(recipe: Recipe, home: Path) -> tuple[str, str]:
+    if recipe.methods.mot is None:
+        return "", ""
+    wanted = recipe.methods.mot.merge
+    own = home / wanted
+    path = own if own.is_file() else shipped.path("mergekit_configs", f"{wanted}.yaml")
+    if not path.is_file():
+        known = sorted(file.stem for file in shipped.path("mergekit_configs").glob("*.yaml"))
+        hint = suggest(wanted, known) or f"; shipped are {', '.join(known)}"
+        raise FileError(f"methods.mot.merge: no mergekit file {wanted!r}, neither at {own} nor shipped{hint}")
+    return (wanted if own.is_file() else f"{wanted}.yaml"), path.read_text(encoding="utf-8")
+
+
+def _tasks(recipe: Recipe) -> tuple[lm_eval.TaskFile, ...]:
+    root = shipped.path("eval")
+    files = [
+        lm_eval.TaskFile(str(file.relative_to(root)), file.read_text(encoding="utf-8"))
+        for file in sorted(root.rglob("*"))
+        if file.is_file() and file.suffix in ("", ".yaml", ".py")
+    ]
+    known = lm_eval.names(files)
+    for task in recipe.eval.tasks:
+        if task not in known:
+            raise FileError(
+                f"eval.tasks: no task {task!r} below eval/{suggest(task, known) or '; there are ' + ', '.join(sorted(known))}"
+            )
+    return lm_eval.find(recipe.eval.tasks, files)
+
+
+def _data_paths(tasks: tuple[lm_eval.TaskFile, ...]) -> Iterator[str]:
+    for file in tasks:
+        if file.path.endswith(".yaml"):
+            parsed = yaml.load(file.text, lm_eval.Loader)  # noqa: S506
+            path = (parsed.get("dataset_kwargs") or {}).get("path")
+            if path:
+                yield str(path)
+
+
+def _data_path(path: str) -> Path:
+    return Path(path) if Path(path).is_absolute() else shipped.path(*path.split("/"))
+
+
+class _Digests:
+    """Content hashes of files and folders, remembered by size and time of change: a 60 GB student is read once."""
+
+    def __init__(self, cache: Path | None) -> None:
+        self._file = cache
+        self._known: dict[str, str] = {}
+        if cache and cache.is_file():
+            self._known = json.loads(cache.read_text(encoding="utf-8"))
+        self._before = dict(self._known)
+
+    def of(self, path: Path) -> str:
+        """SHA-256 over names and contents, 20 digits; MISSING if nothing is there."""
+        if not path.exists():
+            return MISSING
+        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        whole = hashlib.sha256()
+        for file in files:
+            whole.update(str(file.relative_to(path)).encode() + b"\0" + self._one(file).encode() + b"\0")
+        return whole.hexdigest()[:20]
+
+    def _one(self, file: Path) -> str:
+        status = file.stat()
+        key = f"{file.resolve()}|{status.st_size}|{status.st_mtime_ns}|{status.st_ino}"
+        if key not in self._known:
+            with file.open("rb") as opened:
+                self._known[key] = hashlib.file_digest(opened, "sha256").hexdigest()
+        return self._known[key]
+
+    def save(self) -> None:
+        if self._file and self._known != self._before:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            part = self._file.with_suffix(f".{os.getpid()}.part")
+            part.write_text(json.dumps(self._known, indent=1), encoding="utf-8")
+            part.replace(self._file)

@@ -1,0 +1,69 @@
+"""plan(): Recipe + Machine + Materials -> Plan. Pure: it reads nothing, starts nothing and can be compared as data."""
+
+from collections.abc import Callable, Iterator
+
+from mot_plugin import methods
+from mot_plugin.errors import FileError
+from mot_plugin.machine import Machine
+from mot_plugin.materials import Materials
+from mot_plugin.methods import Setting, artifact, own, work
+from mot_plugin.recipe import Recipe
+from mot_plugin.report import write
+from mot_plugin.step import Plan, Step, arrange
+from mot_plugin.tools.call import Call
+
+METHODS: dict[str, Callable[[Setting], Iterator[Step]]] = {
+    "base": methods.base,
+    "mot": methods.mot,
+    "std": methods.std,
+    "mtd": methods.mtd,
+}
+"""In running order: the paper's method first, so that its result does not wait for the baselines."""
+
+
+def plan(recipe: Recipe, machine: Machine, materials: Materials) -> Plan:
+    """Every step of the recipe on this machine. Raises FileError for a combination that cannot work."""
+    setting = Setting(recipe, machine, materials)
+    try:
+        steps = [methods.student(setting), *methods.corpora(setting)]
+        for name, steps_of in METHODS.items():
+            if getattr(recipe.methods, name) is not None:
+                steps += steps_of(setting)
+        before = arrange(recipe.name, steps, materials.links, materials.digests)
+        return arrange(recipe.name, [*steps, _report(setting, before)], materials.links, materials.digests)
+    except ValueError as error:
+        raise FileError(f"recipe {recipe.name} on machine {machine.name!r}: {error}") from None
+
+
+def _report(s: Setting, before: Plan) -> Step:
+    """Scores and tables of everything that was evaluated; holes where something is missing."""
+    rows = [
+        write.Row.model_validate(
+            {
+                "method": step.method,
+                "teacher": step.teacher,
+                "round": step.round,
+                "step": step.at,
+                "scores": artifact(step.name, "scores.json"),
+                "fingerprint": before.prints[step.name],
+            }
+        )
+        for step in before.steps
+        if step.kind == "evaluate"
+    ]
+    summaries = [artifact(step.name, "summary.json") for step in before.steps if step.kind == "corpus"]
+    config = write.Config(
+        recipe=s.recipe.name,
+        student=s.recipe.student.rpartition("/")[2].partition("@")[0],
+        source=s.recipe.source or s.recipe.name,
+        rows=rows,
+        tasks=list(s.recipe.eval.tasks),
+        metric=s.recipe.eval.metric,
+        corpora=summaries,
+        out=work("report"),
+    )
+    command, file = own("report", "report", config)
+    needs = tuple(step.name for step in before.steps if step.kind in ("corpus", "evaluate"))
+    return Step(
+        "report", "report", "report", Call((command,), (file,), ("scores.csv", "scores.json", "report.md")), needs
+    )

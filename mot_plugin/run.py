@@ -1,0 +1,191 @@
+"""run: freeze the plan, check that it can start, run what has to run, say what came of it. `run` is also resume."""
+
+import fcntl
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+
+from mot_plugin import materials, state
+from mot_plugin import recipe as recipes
+from mot_plugin.errors import MissingInput, MissingTool, RunConflict, StepFailed
+from mot_plugin.executors import EXECUTORS, Outcome
+from mot_plugin.folder import Folder, store_of
+from mot_plugin.machine import Machine
+from mot_plugin.methods import OWN
+from mot_plugin.plan import plan as make_plan
+from mot_plugin.recipe import Recipe
+from mot_plugin.report import write
+from mot_plugin.state import Status
+from mot_plugin.step import MISSING, Plan, Step
+from mot_plugin.supervise import collect, disk_full_in_words, locate, tail
+from mot_plugin.views import View
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan beside what is already done of it."""
+
+    recipe: Recipe
+    machine: Machine
+    folder: Folder
+    plan: Plan
+    found: dict[str, Status]
+
+    @property
+    def todo(self) -> list[Step]:
+        """The steps that have to run, in order."""
+        return [step for step in self.plan.steps if self.found[step.name].state == "todo"]
+
+
+def prepare(recipe_path: Path, machine: Machine) -> Prepared:
+    """Load, plan and compare with the store. Writes only the memory of input digests, and that if a store is there."""
+    recipe = recipes.load(recipe_path)
+    runs = Path(machine.storage.runs)
+    folder, store = Folder(runs / recipe.name), store_of(machine, runs)
+    cache = store.root / "digests.json" if store.root.is_dir() else None
+    made = make_plan(recipe, machine, materials.gather(recipe, recipe_path, machine, cache))
+    return Prepared(recipe, machine, folder, made, state.judge(made, store, folder.parts()))
+
+
+def run(recipe_path: Path, machine: Machine, view: View, executor: str = "serial") -> Folder:
+    """Run a recipe to its report; a finished one does nothing. Raises MotError: bad files, missing things, failed steps."""
+    ready = prepare(recipe_path, machine)
+    folder, store = ready.folder, store_of(machine, ready.folder.root.parent)
+    _refuse_missing(ready)
+    with disk_full_in_words(), _locked(folder), _stoppable():
+        # Again, now that no other `run` can change it.
+        ready = replace(ready, found=state.judge(ready.plan, store, folder.parts()))
+        store.root.mkdir(parents=True, exist_ok=True)
+        folder.prepare(ready.plan, machine, recipe_path)
+        for step in ready.plan.steps:
+            if store.fresh(ready.plan.prints[step.name]):
+                folder.link(ready.plan, step, store)
+        if machine.storage.keep == "selected":  # what a killed run had no time to delete
+            collect(folder, ready.plan, store)
+        if not ready.todo:
+            view.nothing_to_do(folder)
+            return folder
+        with view.watching(folder, ready.plan, ready.todo, store) as tell:
+            outcome = EXECUTORS[executor](folder.root.resolve(), ready.todo, tell)
+        if outcome.failed:
+            render(folder)
+            raise StepFailed(describe(ready, outcome))
+        shutil.rmtree(folder.root / "work", ignore_errors=True)  # empty, or left by steps that are no more
+    view.finished(folder)
+    return folder
+
+
+def render(folder: Folder) -> None:
+    """Make `report/` again from what artifacts there are; missing ones are holes."""
+    step = folder.plan()["report"]
+    config = write.Config.model_validate_json(next(file.text for file in step.call.files))
+    fresh = folder.root / ".report"
+    shutil.rmtree(fresh, ignore_errors=True)
+    rows = [row.model_copy(update={"scores": str(folder.root / row.scores)}) for row in config.rows]
+    corpora = [str(folder.root / path) for path in config.corpora]
+    write.run(config.model_copy(update={"rows": rows, "corpora": corpora, "out": str(fresh)}))
+    shown = folder.root / "report"
+    if shown.is_symlink():
+        shown.unlink()
+    elif shown.exists():
+        shutil.rmtree(shown)
+    fresh.rename(shown)
+
+
+def describe(ready: Prepared, outcome: Outcome) -> str:
+    """What failed, the command to paste, the log and its last lines, what to do. One paragraph per failed step."""
+    store = ready.folder.store()
+    names = [step.name for step in ready.plan.steps]
+    said: list[str] = []
+    for name, wrong in outcome.failed.items():
+        record, log = store.record(ready.plan.prints[name]), ready.folder.log(name)
+        said.append(f"step {names.index(name) + 1} of {len(names)}, {name}: {wrong}")
+        if record and record.command:
+            said.append(f"  command   {record.command}")
+        said.append(f"  log       {log}, last lines:")
+        said += [f"    {line}" for line in tail(log, 8).splitlines()]
+        if record and record.advice:
+            said.append(f"  advice    {record.advice}")
+    if outcome.blocked:
+        said.append(
+            f"{len(outcome.blocked)} more wait for it: {', '.join(outcome.blocked[:4])}"
+            + (", ..." if outcome.blocked[4:] else "")
+        )
+    said.append("Nothing that was finished is lost. Run the same command again to go on from here.")
+    return "\n".join(said)
+
+
+def _refuse_missing(ready: Prepared) -> None:
+    """Inputs and tools that the steps to run need, all of them at once, before anything starts."""
+    absent = sorted(
+        {name for step in ready.todo for name in step.inputs if ready.plan.parts[step.name][name] == MISSING}
+    )
+    if absent:
+        lines = [
+            f"  {name.removeprefix('inputs/')}: {ready.plan.links.get(name, name)} is not there" for name in absent
+        ]
+        raise MissingInput(
+            "\n".join(
+                [
+                    f"recipe {ready.recipe.name} cannot start, inputs are missing",
+                    *lines,
+                    "Put them there, or mend the paths in the recipe.",
+                ]
+            )
+        )
+    tools = {command.tool for step in ready.todo for command in step.call.commands} - {OWN}
+    lost = [(tool, ready.machine.tool(tool).command[0]) for tool in sorted(tools)]
+    lost = [(tool, program) for tool, program in lost if locate(program) is None]
+    if lost:
+        lines = [f"  {tool}: no program {program!r} on PATH or beside this Python" for tool, program in lost]
+        raise MissingTool(
+            "\n".join(
+                [
+                    "tools are missing",
+                    *lines,
+                    "Install them (`make install` in a checkout, or pip install 'mot-plugin[train,merge,eval]'),",
+                    "or say how they are started, under `tools:` in a machine file.",
+                ]
+            )
+        )
+
+
+@contextmanager
+def _locked(folder: Folder) -> Iterator[None]:
+    """One `run` per folder: the kernel frees the lock when its holder ends, however it ends."""
+    folder.root.mkdir(parents=True, exist_ok=True)
+    with (folder.root / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise RunConflict(
+                f"{folder.root} is being run by another process ({lock.read().strip() or 'unknown'})\n"
+                f"Watch it with `mot-plugin status {folder.root}`, or stop it and run again; nothing was changed."
+            ) from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+        lock.flush()
+        yield
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """TERM and HUP stop a run as Ctrl-C does: the step's supervisor first, then us. What `nohup` ignores stays ignored."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,34 @@
+"""Our own steps by name, for `mot-plugin step NAME CONFIG.json`: one module each, with a strict `Config` and `run(config)`."""
+
+import importlib
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from mot_plugin.errors import FileError
+
+STEPS = {
+    "student": "mot_plugin.students",
+    "corpus": "mot_plugin.corpus.build",
+    "union": "mot_plugin.corpus.union",
+    "order": "mot_plugin.corpus.order",
+    "check-branch": "mot_plugin.merging.branch",
+    "check-merge": "mot_plugin.merging.merged",
+    "scores": "mot_plugin.evals.collect",
+    "select": "mot_plugin.selection",
+    "report": "mot_plugin.report.write",
+}
+
+
+def run(name: str, config: Path) -> None:
+    """Run one step of ours on its config, in the current folder. Raises MotError."""
+    if name not in STEPS:
+        raise FileError(f"no step {name!r}; there are {', '.join(STEPS)}")
+    module = importlib.import_module(STEPS[name])
+    try:
+        checked = module.Config.model_validate_json(config.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileError(f"{config}: no such file (configs are relative to the run folder)") from None
+    except ValidationError as error:
+        raise FileError(f"{config} is not a config of step {name}\n{error}") from None
+    module.run(checked)

@@ -1,0 +1,107 @@
+"""The store: finished artifacts by fingerprint, shared by all runs of a folder, each with a record written last."""
+
+import dataclasses
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+State = Literal["running", "done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of one step's last attempt. Times are seconds since 1970."""
+
+    step: str
+    kind: str
+    run: str
+    state: State
+    attempt: int = 1
+    host: str = ""
+    pid: int = 0
+    started: float = 0.0
+    ended: float | None = None
+    error: str | None = None
+    advice: str | None = None
+    command: str | None = None
+    """The command that failed, or the last one, as it can be pasted."""
+    deleted: bool = False
+    """Its weights are gone: nothing that had to run read them any more."""
+    peak_mb: int | None = None
+    """Largest memory of one of its processes, in MB."""
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the last attempt took."""
+        return None if self.ended is None else self.ended - self.started
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of `<fingerprint>/{out/, record.json, attempt-N.log, lock}`."""
+
+    root: Path
+
+    def home(self, fingerprint: str) -> Path:
+        """Folder of one fingerprint."""
+        return self.root / fingerprint
+
+    def out(self, fingerprint: str) -> Path:
+        """Its artifact."""
+        return self.root / fingerprint / "out"
+
+    def record(self, fingerprint: str) -> Record | None:
+        """The record, None if there is none (or half of one: it is replaced atomically, so that is a broken disk)."""
+        try:
+            return Record(**json.loads((self.home(fingerprint) / "record.json").read_text(encoding="utf-8")))
+        except (FileNotFoundError, json.JSONDecodeError, TypeError):
+            return None
+
+    def write(self, fingerprint: str, record: Record) -> None:
+        """Replace the record atomically."""
+        home = self.home(fingerprint)
+        home.mkdir(parents=True, exist_ok=True)
+        replace_text(home / "record.json", json.dumps(dataclasses.asdict(record), indent=1) + "\n")
+
+    def fresh(self, fingerprint: str) -> bool:
+        """Whether this step is done: its record says so and its artifact is there."""
+        record = self.record(fingerprint)
+        return record is not None and record.state == "done" and self.out(fingerprint).is_dir()
+
+    def whole(self, fingerprint: str) -> bool:
+        """Done, and its weights are still there."""
+        record = self.record(fingerprint)
+        return record is not None and self.fresh(fingerprint) and not record.deleted
+
+    def publish(self, fingerprint: str, folder: Path) -> None:
+        """Move a finished folder in as the artifact; the last act is a rename, also when it came from another disk."""
+        out, part = self.out(fingerprint), self.home(fingerprint) / "out.part"
+        for leftover in (out, part):
+            if leftover.exists():
+                shutil.rmtree(leftover)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(folder, part)
+        part.rename(out)
+
+    def delete(self, fingerprint: str, globs: tuple[str, ...]) -> int:
+        """Delete the matching files of a done artifact; returns their bytes (hard links may still hold them on disk)."""
+        record, out, freed = self.record(fingerprint), self.out(fingerprint), 0
+        assert record is not None
+        self.write(
+            fingerprint, dataclasses.replace(record, deleted=True)
+        )  # first: a half-deleted model must not count as whole
+        for pattern in globs:
+            for file in out.glob(pattern):
+                freed += file.stat().st_size
+                file.unlink()
+        return freed
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a whole file or nothing."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

@@ -1,0 +1,13 @@
+"""What a log's words mean: pattern, what to do, whether trying again can help. Each tool module has its own list."""
+
+import re
+
+Advice = tuple[tuple[str, str, bool], ...]
+
+
+def advise(known: Advice, log: str) -> tuple[str | None, bool]:
+    """(what to do, whether to try again) for the first pattern found; (None, True) for a failure nobody has met yet."""
+    for pattern, remedy, again in known:
+        if re.search(pattern, log, re.IGNORECASE):
+            return remedy, again
+    return None, True

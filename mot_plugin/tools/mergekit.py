@@ -1,0 +1,96 @@
+"""mergekit 0.1.5: the one place that knows its YAML and its flags."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from mot_plugin.tools.advice import Advice
+from mot_plugin.tools.call import OFFLINE, Command, File
+
+TOOL = "mergekit-yaml"
+
+KEYS = frozenset(
+    "merge_method base_model dtype out_dtype models parameters slices tokenizer tokenizer_source chat_template name".split()
+)
+"""mergekit drops a key it does not know in silence (a typo in `out_dtype` ships float32): so it is refused here."""
+
+ADVICE: Advice = (
+    (
+        r"No space left on device",
+        "the disk is full: free space and run again; nothing that was finished is lost",
+        False,
+    ),
+    (r"required but not present in model", "a branch lacks a tensor: it was not trained from the same student", False),
+    (r"Tensor size mismatch", "the branches differ in shape: they do not come from the same student", False),
+    (
+        r"out of memory|OutOfMemoryError|can't allocate memory",
+        "memory ran out during the merge: it needs about one model in float32",
+        True,
+    ),
+)
+
+
+def fill(text: str, file: str, branches: Mapping[str, str], start: str) -> str:
+    """A mergekit file for these branches: `models` become `branches` in their order, `student` becomes the round's start.
+
+    Raises ValueError where the file is not one that a plan can fill.
+    """
+    try:
+        wanted = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{file} is not valid YAML: {error}") from None
+    if not isinstance(wanted, dict) or not isinstance(wanted.get("models"), list) or not wanted["models"]:
+        raise ValueError(f"{file} has no list of `models`")
+    if "merge_method" not in wanted:
+        raise ValueError(f"{file} has no merge_method")
+    unknown = sorted(set(wanted) - KEYS)
+    if unknown:
+        raise ValueError(f"{file}: mergekit would silently ignore {', '.join(unknown)}")
+    if wanted.get("dtype") != "float32" or wanted.get("out_dtype") != "bfloat16":
+        raise ValueError(
+            f"{file} must say `dtype: float32` and `out_dtype: bfloat16`: merging in bfloat16 loses part of the update"
+        )
+    wanted["models"] = _models(wanted["models"], file, branches)
+    base = wanted.get("base_model")
+    if base is not None:  # also the donor of config and tokenizer: without it mergekit takes one by hash order
+        if base != "student" and not str(base).startswith("branches/"):
+            raise ValueError(f"{file}: base_model must be `student` or `branches/<name>`, got {base!r}")
+        named = branches.get(str(base).removeprefix("branches/"), next(iter(branches.values())))
+        wanted["base_model"] = start if base == "student" else named
+    return yaml.safe_dump(wanted, sort_keys=False, width=120)
+
+
+def _models(entries: Sequence[Any], file: str, branches: Mapping[str, str]) -> list[dict[str, Any]]:
+    """One entry per branch: the entry that names it if there is one, else what all entries have in common."""
+    for entry in entries:
+        if not isinstance(entry, dict) or not str(entry.get("model")).startswith("branches/"):
+            raise ValueError(f"{file}: each of `models` must be `model: branches/<name>`, got {entry!r}")
+    parameters = {str(entry["model"]).removeprefix("branches/"): entry.get("parameters") for entry in entries}
+    alike = all(value == next(iter(parameters.values())) for value in parameters.values())
+    models: list[dict[str, Any]] = []
+    for name, path in branches.items():
+        if name not in parameters and not alike:
+            raise ValueError(f"{file} gives its models different parameters but has no entry branches/{name}")
+        own = parameters[name] if name in parameters else next(iter(parameters.values()))
+        models.append({"model": path, **({"parameters": own} if own else {})})
+    return models
+
+
+def weights(text: str) -> list[float] | None:
+    """Linear weights of a filled file, in the models' order, as they are normalised; None if it is not a plain weighted mean."""
+    filled = yaml.safe_load(text)
+    common = filled.get("parameters") or {}
+    if filled["merge_method"] != "linear" or not common.get("normalize", True):
+        return None
+    found = [(entry.get("parameters") or {}).get("weight", common.get("weight", 1.0)) for entry in filled["models"]]
+    return [float(weight) for weight in found] if all(isinstance(weight, int | float) for weight in found) else None
+
+
+def merge(title: str, filled: str, out: str) -> tuple[Command, File]:
+    """`mergekit-yaml CONFIG OUT`. Without the flag it would look the branches up on the hub for a model card."""
+    path = f"configs/{title}.yaml"
+    head = (
+        f"# {title}: made by mot-plugin. By hand, in this run's folder: {TOOL} <this file> OUT --no-write-model-card\n"
+    )
+    return Command(TOOL, (path, out, "--no-write-model-card"), OFFLINE), File(path, head + filled, identity=filled)

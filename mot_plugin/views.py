@@ -1,0 +1,246 @@
+"""What a person sees while a run goes on: a live picture on a terminal, one plain line per event elsewhere."""
+
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mot_plugin import glance, state
+from mot_plugin.executors import Event, Watcher
+from mot_plugin.folder import Folder
+from mot_plugin.machine import Machine
+from mot_plugin.state import Status
+from mot_plugin.step import Plan, Step
+from mot_plugin.store import Store
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+MARKS = {"done": "[green]✔[/]", "failed": "[red]✘[/]", "blocked": "[yellow]…[/]", "start": "[cyan]▶[/]"}
+
+
+class View(Protocol):
+    """How a run is shown."""
+
+    def nothing_to_do(self, folder: Folder) -> None: ...
+    def finished(self, folder: Folder) -> None: ...
+    def watching(
+        self, folder: Folder, plan: Plan, todo: list[Step], store: Store
+    ) -> AbstractContextManager[Watcher]: ...
+
+
+class PlainView:
+    """One line per event, for logs and pipes."""
+
+    def __init__(self, console: "Console") -> None:
+        self._say = console
+
+    def nothing_to_do(self, folder: Folder) -> None:
+        self._say.print(
+            f"{folder.root}: everything is done; report at {folder.root / 'report' / 'report.md'}", soft_wrap=True
+        )
+
+    def finished(self, folder: Folder) -> None:
+        report(self._say, folder)
+
+    @contextmanager
+    def watching(self, folder: Folder, plan: Plan, todo: list[Step], store: Store) -> Iterator[Watcher]:
+        begun, shown = time.time(), ""
+        width = len(str(len(todo)))
+
+        def tell(event: Event, step: Step, number: int) -> None:
+            nonlocal shown
+            if event == "tick":
+                return
+            record = store.record(plan.prints[step.name])
+            words = {
+                "start": "",
+                "done": glance.result(folder, step),
+                "failed": (record.error or "") if record else "",
+                "blocked": "waits for a failed step",
+            }[event]
+            took = f" in {record.seconds:.1f} s" if event == "done" and record and record.seconds is not None else ""
+            line = f"[{glance.since(begun):>7}] {number:>{width}}/{len(todo)} {event:<7} {step.name}{took}" + (
+                f": {words}" if words else ""
+            )
+            self._say.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        yield tell
+
+
+class LiveView:
+    """A picture that redraws itself: how far, what now, what came of the last steps, when it may end."""
+
+    LINES = 8
+
+    def __init__(self, console: "Console") -> None:
+        self._say = console
+
+    def nothing_to_do(self, folder: Folder) -> None:
+        self._say.print(
+            f"[green]✔[/] everything is done; report at {folder.root / 'report' / 'report.md'}", soft_wrap=True
+        )
+
+    def finished(self, folder: Folder) -> None:
+        report(self._say, folder)
+
+    @contextmanager
+    def watching(self, folder: Folder, plan: Plan, todo: list[Step], store: Store) -> Iterator[Watcher]:
+        from rich.live import Live
+
+        begun, rows = time.time(), list[tuple[Event, Step]]()
+        current = {"number": 0, "drawn": 0.0}
+
+        def picture() -> "RenderableType":
+            return _picture(folder, plan, todo, store, rows[-self.LINES :], int(current["number"]), begun)
+
+        with Live(picture(), console=self._say, refresh_per_second=4, transient=True) as live:
+
+            def tell(event: Event, step: Step, number: int) -> None:
+                current["number"] = number
+                if event == "tick":
+                    if time.time() - current["drawn"] < 0.25:
+                        return
+                elif event != "start" and rows and rows[-1] == ("start", step):
+                    rows[-1] = (event, step)
+                else:
+                    rows.append((event, step))
+                current["drawn"] = time.time()
+                live.update(picture())
+
+            yield tell
+        for event, step in rows:
+            if event == "failed":
+                self._say.print(f"{MARKS[event]} {step.name}")
+
+
+def _picture(
+    folder: Folder,
+    plan: Plan,
+    todo: list[Step],
+    store: Store,
+    rows: list[tuple[Event, Step]],
+    number: int,
+    begun: float,
+) -> "RenderableType":
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    left = glance.remaining(plan, todo[max(number - 1, 0) :], store)
+    head = Table.grid(expand=True)
+    head.add_column()
+    head.add_column(justify="right")
+    ending = f"about {glance.clock(left)} left" if left is not None else "time left not known yet"
+    head.add_row(f"[bold]{plan.recipe}[/]  step {number} of {len(todo)}", f"{glance.since(begun)} so far, {ending}")
+    share = 0.0
+    table = Table.grid(padding=(0, 2))
+    for event, step in rows:
+        record = store.record(plan.prints[step.name])
+        if event == "start":
+            part, words = glance.now(folder, step)
+            share = part or 0.0
+            took = glance.since(record.started) if record else ""
+        else:
+            words = glance.result(folder, step) if event == "done" else (record.error or "") if record else ""
+            took = f"{record.seconds:.1f} s" if record and record.seconds is not None else ""
+        table.add_row(MARKS[event], step.name, took, f"[dim]{words}[/]")
+    return Group(head, ProgressBar(total=len(todo), completed=max(number - 1, 0) + share), table)
+
+
+def planned(plan: Plan, found: Mapping[str, Status], machine: Machine) -> "RenderableType":
+    """The plan as a table: what will run, and why."""
+    from rich.console import Group
+    from rich.text import Text
+
+    todo = [step for step in plan.steps if found[step.name].state == "todo"]
+    table = _table("step", "kind", "gpus", "why")
+    for step in plan.steps:
+        status = found[step.name]
+        mark = MARKS["done"] if status.state == "done" else MARKS["start"]
+        table.add_row(mark, step.name, step.kind, str(step.gpus or ""), status.why)
+    head = Text.from_markup(f"[bold]{plan.recipe}[/] on {machine.name}: {len(plan.steps)} steps, {len(todo)} to run")
+    return Group(head, table, Text(_counts(plan.steps)))
+
+
+def _counts(steps: Sequence[Step]) -> str:
+    """`5 corpora, 25 trainings (20 of them MoT branches), 5 merges, 31 evaluated models`."""
+    branches = sum(step.kind == "train" and step.method == "MoT" for step in steps)
+    words = (("corpus", "corpus", "corpora"), ("train", "training", "trainings"), ("merge", "merge", "merges"))
+    said: list[str] = []
+    for kind, one, many in (*words, ("evaluate", "evaluated model", "evaluated models")):
+        count = sum(step.kind == kind for step in steps)
+        if count:
+            said.append(f"{count} {one if count == 1 else many}")
+            if kind == "train" and branches:
+                said[-1] += f" ({branches} MoT branches, {count - branches} baselines)"
+    return ", ".join(said)
+
+
+def _table(*columns: str) -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("")
+    for column in columns:
+        table.add_column(column, no_wrap=column != columns[-1], overflow="fold")
+    return table
+
+
+def statuses(folder: Folder) -> "RenderableType":
+    """Every step of a run with its state, for `mot-plugin status`."""
+    from rich.console import Group
+    from rich.text import Text
+
+    rows = status_rows(folder)
+    done = sum(row["state"] == "done" for row in rows)
+    table = _table("step", "kind", "time", "what")
+    marks = {"done": MARKS["done"], "running": MARKS["start"], "failed": MARKS["failed"], "todo": " "}
+    for row in rows:
+        seconds = row["seconds"]
+        took = glance.clock(seconds) if row["state"] == "running" else "" if seconds is None else f"{seconds:.1f} s"
+        table.add_row(marks[row["state"]], row["name"], row["kind"], took, row["what"])
+    return Group(Text.from_markup(f"[bold]{folder.root}[/]: {done} of {len(rows)} steps done"), table)
+
+
+def status_rows(folder: Folder) -> list[dict[str, Any]]:
+    """The same as plain data: name, kind, state (done, running, failed, todo), seconds, what."""
+    plan, store = folder.plan(), folder.store()
+    found = state.judge(plan, store, {})
+    rows: list[dict[str, Any]] = []
+    for step in plan.steps:
+        record, status = store.record(plan.prints[step.name]), found[step.name]
+        row = {
+            "name": step.name,
+            "kind": step.kind,
+            "state": status.state,
+            "seconds": record.seconds if record else None,
+            "what": status.why,
+        }
+        if status.state == "done":
+            row["what"] = glance.result(folder, step) or status.why
+        elif record and record.state == "running" and alive(record.host, record.pid):
+            row |= {"state": "running", "seconds": time.time() - record.started, "what": glance.now(folder, step)[1]}
+        elif record and record.state == "failed":
+            row["state"] = "failed"
+        rows.append(row)
+    return rows
+
+
+def alive(host: str, pid: int) -> bool:
+    """Whether a recorded supervisor is still there; of another host we cannot know, and believe it."""
+    return host != socket.gethostname() or Path(f"/proc/{pid}").is_dir()
+
+
+def report(console: "Console", folder: Folder) -> None:
+    """The end of a run: the main table and where everything lies."""
+    from mot_plugin.report import write
+
+    console.print()
+    console.print(write.render(folder.root / "report"), markup=False, highlight=False, soft_wrap=True)
+    for what, path in (("report", "report/report.md"), ("student", "student"), ("scores", "report/scores.csv")):
+        if (folder.root / path).exists():
+            console.print(f"[dim]{what:<8}[/] {folder.root / path}", soft_wrap=True)
