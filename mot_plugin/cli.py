@@ -39,6 +39,9 @@ def main() -> None:
     except MotError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:  # a full disk, a folder that may not be written: the reader's to mend, not our bug
+        print(f"error: {error.strerror or error}: {error.filename or '(no file named)'}", file=sys.stderr)
+        sys.exit(1)
 
 
 @app.callback(invoke_without_command=True)
@@ -85,8 +88,10 @@ def plan(
 
     ready = runs.prepare(_recipe(recipe), machines.load(machine))
     if out is not None:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise FileError(f"{out} is not an empty folder: nothing was written")
         written = folder.write_files(ready.plan, out)
-        print(f"wrote {len(written)} files below {out}")
+        print(f"wrote {len(written)} files below {out}", file=sys.stderr)
     if as_json:
         print(json.dumps({"steps": _for_programs(ready)}, indent=1))
     elif out is None:

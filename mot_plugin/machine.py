@@ -109,8 +109,11 @@ def default(gpus: int) -> Machine:
                 "enable_liger_kernel": True,
                 "preprocessing_num_workers": 8,
             },
+            # A power of two divides every student's attention heads.
             eval=Eval(
-                engine="vllm", batch_size="auto", model_args={"max_model_len": 40960, "tensor_parallel_size": gpus}
+                engine="vllm",
+                batch_size="auto",
+                model_args={"max_model_len": 40960, "tensor_parallel_size": 1 << (gpus.bit_length() - 1)},
             ),
         )
     return Machine(

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +103,8 @@ class _Digests:
         self._file = cache
         self._known: dict[str, str] = {}
         if cache and cache.is_file():
-            self._known = json.loads(cache.read_text(encoding="utf-8"))
+            with suppress(json.JSONDecodeError):  # a broken memory is none
+                self._known = json.loads(cache.read_text(encoding="utf-8"))
         self._before = dict(self._known)
 
     def of(self, path: Path) -> str:

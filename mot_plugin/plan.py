@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-from mot_plugin import methods
+from mot_plugin import blocks, methods
+from mot_plugin.blocks import Setting, artifact, own, work
 from mot_plugin.errors import FileError
 from mot_plugin.machine import Machine
 from mot_plugin.materials import Materials
-from mot_plugin.methods import Setting, artifact, own, work
 from mot_plugin.recipe import Recipe
 from mot_plugin.report import write
 from mot_plugin.step import Plan, Step, arrange
@@ -25,7 +25,7 @@ def plan(recipe: Recipe, machine: Machine, materials: Materials) -> Plan:
     """Every step of the recipe on this machine. Raises FileError for a combination that cannot work."""
     setting = Setting(recipe, machine, materials)
     try:
-        steps = [methods.student(setting), *methods.corpora(setting)]
+        steps = [blocks.student(setting), *blocks.corpora(setting)]
         for name, steps_of in METHODS.items():
             if getattr(recipe.methods, name) is not None:
                 steps += steps_of(setting)

@@ -13,11 +13,11 @@ from types import FrameType
 
 from mot_plugin import materials, state
 from mot_plugin import recipe as recipes
+from mot_plugin.blocks import OWN
 from mot_plugin.errors import MissingInput, MissingTool, RunConflict, StepFailed
 from mot_plugin.executors import EXECUTORS, Outcome
 from mot_plugin.folder import Folder, store_of
 from mot_plugin.machine import Machine
-from mot_plugin.methods import OWN
 from mot_plugin.plan import plan as make_plan
 from mot_plugin.recipe import Recipe
 from mot_plugin.report import write
@@ -49,7 +49,9 @@ def prepare(recipe_path: Path, machine: Machine) -> Prepared:
     runs = Path(machine.storage.runs)
     folder, store = Folder(runs / recipe.name), store_of(machine, runs)
     cache = store.root / "digests.json" if store.root.is_dir() else None
-    made = make_plan(recipe, machine, materials.gather(recipe, recipe_path, machine, cache))
+    with disk_full_in_words():
+        gathered = materials.gather(recipe, recipe_path, machine, cache)
+    made = make_plan(recipe, machine, gathered)
     return Prepared(recipe, machine, folder, made, state.judge(made, store, folder.parts()))
 
 

@@ -82,8 +82,7 @@ def collectable(plan: Plan, store: Store, others: Iterable[Plan] = ()) -> list[S
         step
         for step in plan.steps
         if step.weights == "temporary"
-        and step.call.weights
-        and store.whole(plan.prints[step.name])
+        and store.held(plan.prints[step.name], step.call.weights)
         and plan.prints[step.name] not in wanted
     ]
 

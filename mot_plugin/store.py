@@ -88,16 +88,23 @@ class Store:
 
     def delete(self, fingerprint: str, globs: tuple[str, ...]) -> int:
         """Delete the matching files of a done artifact; returns their bytes (hard links may still hold them on disk)."""
-        record, out, freed = self.record(fingerprint), self.out(fingerprint), 0
+        record, freed = self.record(fingerprint), 0
         assert record is not None
         self.write(
             fingerprint, dataclasses.replace(record, deleted=True)
         )  # first: a half-deleted model must not count as whole
-        for pattern in globs:
-            for file in out.glob(pattern):
-                freed += file.stat().st_size
-                file.unlink()
+        for file in self.held(fingerprint, globs):
+            freed += file.stat().st_size
+            file.unlink()
         return freed
+
+    def held(self, fingerprint: str, globs: tuple[str, ...]) -> list[Path]:
+        """The files of a done artifact that match, as far as they are still there."""
+        return (
+            [file for pattern in globs for file in self.out(fingerprint).glob(pattern)]
+            if self.fresh(fingerprint)
+            else []
+        )
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -20,10 +20,10 @@ from types import FrameType
 from typing import IO
 
 from mot_plugin import state
+from mot_plugin.blocks import OWN
 from mot_plugin.errors import CheckFailed, FileError, RunConflict, StepFailed
 from mot_plugin.folder import Folder, point
 from mot_plugin.machine import Machine
-from mot_plugin.methods import OWN
 from mot_plugin.step import Plan, Step
 from mot_plugin.store import Record, Store
 from mot_plugin.tools import llamafactory, lm_eval, mergekit
@@ -31,7 +31,7 @@ from mot_plugin.tools.advice import Advice, advise
 from mot_plugin.tools.call import Command
 
 GRACE_SECONDS = 20
-LEFTOVER_TRIES = 60
+LEFTOVER_TRIES = 40
 FULL_BYTES = 2**20
 """A disk with less free space is full: then the log lacks the very words that would say so."""
 MARK = "MOT_PLUGIN_STEP"
@@ -262,7 +262,7 @@ def end_leftovers(work: Path) -> None:
             return
         for pid in left:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM if tries < LEFTOVER_TRIES // 2 else signal.SIGKILL)
+                os.kill(pid, signal.SIGTERM if tries < LEFTOVER_TRIES // 5 else signal.SIGKILL)
         time.sleep(0.25)
     raise RunConflict(f"processes of an earlier attempt do not end: {sorted(left)}; end them and run again")
 

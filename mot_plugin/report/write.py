@@ -75,7 +75,8 @@ def run(config: Config) -> None:
         tasks=tuple(config.tasks or sorted({score.task for score in found})),
         scores=tuple(score for score in found if score.metric == config.metric),
     )
-    summaries = [_load(path) for path in config.corpora if Path(path).is_file()]
+    # Corpora are shared between recipes; what their source is called is this recipe's word.
+    summaries = [_named(_load(path), config.source) for path in config.corpora if Path(path).is_file()]
     lost = [path for path in config.corpora if not Path(path).is_file()]
     made = {
         "table1.md": tables.table1(board, config.student, config.source),
@@ -112,6 +113,11 @@ def _row_scores(row: Row) -> list[Score]:
         return from_tasks(_load(row.scores)["tasks"], row.checkpoint, row.fingerprint)
     except (KeyError, TypeError) as error:
         raise FileError(f"{path}: not the scores.json of step `scores` ({error!r})") from error
+
+
+def _named(summary: dict[str, Any], source: str) -> dict[str, Any]:
+    name = str(summary["name"]).removeprefix(str(summary["source"]).upper())
+    return {**summary, "source": source, "name": source.upper() + name}
 
 
 def _load(path: str) -> Any:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
@@ -50,28 +51,41 @@ Loader.add_constructor("!function", lambda _, node: node.value)
 
 
 def find(tasks: Sequence[str], files: Sequence[TaskFile]) -> tuple[TaskFile, ...]:
-    """The files that these tasks need: each task's own folder, template and neighbours. Raises KeyError(task)."""
-    homes: set[str] = set()
-    known = names(files)
-    for task in tasks:
-        homes.add(known[task].path.rpartition("/")[0])
-    return tuple(file for file in files if file.path.rpartition("/")[0] in homes)
+    """The files that these tasks need: their own, those they include, templates and code beside them. Raises KeyError(task).
+
+    Other tasks of a folder stay behind: a change to them makes nothing stale.
+    """
+    known, every = names(files), {file.path: file for file in files}
+    wanted = [known[task].path for task in tasks]
+    for path in wanted:  # grows while it is walked: what is included may include
+        included = _parsed(every[path]).get("include")
+        beside = str(PurePosixPath(path).parent / str(included))
+        if included and beside in every and beside not in wanted:
+            wanted.append(beside)
+    homes = {PurePosixPath(path).parent for path in wanted}
+    return tuple(
+        file
+        for file in files
+        if file.path in wanted or (PurePosixPath(file.path).parent in homes and not file.path.endswith(".yaml"))
+    )
 
 
 def names(files: Sequence[TaskFile]) -> dict[str, TaskFile]:
     """Task name -> the file that defines it."""
-    found: dict[str, TaskFile] = {}
-    for file in files:
-        if file.path.endswith(".yaml"):
-            parsed = yaml.load(file.text, Loader)  # noqa: S506  (a SafeLoader with one more word)
-            if isinstance(parsed, dict) and isinstance(parsed.get("task"), str):
-                found[parsed["task"]] = file
-    return found
+    named = [(_parsed(file).get("task"), file) for file in files if file.path.endswith(".yaml")]
+    return {task: file for task, file in named if isinstance(task, str)}
 
 
 def needs_hub(files: Sequence[TaskFile]) -> bool:
     """Whether one of these files names a data set on a hub (`dataset: org/name` in its metadata)."""
-    return any(re.search(r"^\s*dataset: *[^/\s]+/[^/\s]+\s*$", file.text, re.MULTILINE) for file in files)
+    return any(str((_parsed(file).get("metadata") or {}).get("dataset", "")).count("/") == 1 for file in files)
+
+
+def _parsed(file: TaskFile) -> dict[str, Any]:
+    if file.path.endswith(".py"):
+        return {}
+    parsed = yaml.load(file.text, Loader)  # noqa: S506  (a SafeLoader with one more word)
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def evaluate(

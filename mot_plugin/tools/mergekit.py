@@ -15,6 +15,9 @@ KEYS = frozenset(
 )
 """mergekit drops a key it does not know in silence (a typo in `out_dtype` ships float32): so it is refused here."""
 
+TWO = frozenset({"slerp", "nuslerp"})
+"""Methods between exactly two models."""
+
 ADVICE: Advice = (
     (
         r"No space left on device",
@@ -50,6 +53,10 @@ def fill(text: str, file: str, branches: Mapping[str, str], start: str) -> str:
     if wanted.get("dtype") != "float32" or wanted.get("out_dtype") != "bfloat16":
         raise ValueError(
             f"{file} must say `dtype: float32` and `out_dtype: bfloat16`: merging in bfloat16 loses part of the update"
+        )
+    if wanted["merge_method"] in TWO and len(branches) != 2:
+        raise ValueError(
+            f"{file}: {wanted['merge_method']} merges exactly two branches, the recipe has {len(branches)} teachers"
         )
     wanted["models"] = _models(wanted["models"], file, branches)
     base = wanted.get("base_model")
