@@ -1,6 +1,6 @@
 # make quickstart   install into .venv and run the whole method on a tiny student, on the processor, to its report
 # make test         install and run every test, the real tools included
-# make fast         the tests that start no real tool
+# make fast         the tests that run no whole recipe and no real tool, in under a minute
 # make lint         ruff and mypy
 # make bench        side-by-side measurements
 PYTHON ?= python3
@@ -21,7 +21,7 @@ test: install
 	$(BIN)/python -m pytest
 
 fast: install
-	$(BIN)/python -m pytest -m "not contract"
+	$(BIN)/python -m pytest -m "not contract and not process"
 
 lint: install
 	$(BIN)/ruff check .

@@ -39,6 +39,8 @@ def main() -> None:
     except MotError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:  # before `run` could listen
+        sys.exit(130)
     except OSError as error:  # a full disk, a folder that may not be written: the reader's to mend, not our bug
         print(f"error: {error.strerror or error}: {error.filename or '(no file named)'}", file=sys.stderr)
         sys.exit(1)

@@ -1,5 +1,6 @@
 """What a plan is made from besides recipe and machine: mergekit text, task files, where inputs lie and what is in them."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from mot_plugin.errors import FileError
 from mot_plugin.machine import Machine
 from mot_plugin.recipe import Recipe
 from mot_plugin.step import MISSING
+from mot_plugin.store import replace_text
 from mot_plugin.strict import suggest
 from mot_plugin.tools import lm_eval
 
@@ -127,7 +129,5 @@ class _Digests:
 
     def save(self) -> None:
         if self._file and self._known != self._before:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            part = self._file.with_suffix(f".{os.getpid()}.part")
-            part.write_text(json.dumps(self._known, indent=1), encoding="utf-8")
-            part.replace(self._file)
+            with contextlib.suppress(OSError):  # only a memory: a full disk must not keep anyone from planning
+                replace_text(self._file, json.dumps(self._known, indent=1))

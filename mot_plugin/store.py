@@ -84,15 +84,18 @@ class Store:
                 shutil.rmtree(leftover)
         part.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder, part)
+        for file in part.rglob("*"):  # after a power cut, a record that says "done" must not name truncated weights
+            if file.is_file():
+                with file.open("rb") as opened:
+                    os.fsync(opened.fileno())
         part.rename(out)
 
     def delete(self, fingerprint: str, globs: tuple[str, ...]) -> int:
         """Delete the matching files of a done artifact; returns their bytes (hard links may still hold them on disk)."""
         record, freed = self.record(fingerprint), 0
         assert record is not None
-        self.write(
-            fingerprint, dataclasses.replace(record, deleted=True)
-        )  # first: a half-deleted model must not count as whole
+        # First: a half-deleted model must not count as whole.
+        self.write(fingerprint, dataclasses.replace(record, deleted=True))
         for file in self.held(fingerprint, globs):
             freed += file.stat().st_size
             file.unlink()

@@ -14,8 +14,8 @@ pip() { "$venv/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
 
 echo "installing torch into $venv"
 pip install --constraint constraints/torch.txt torch
-if "$venv/bin/python" -c 'import sys, torch; sys.exit(torch.version.cuda is None)'; then
-  echo "installing the tools (CUDA $("$venv/bin/python" -c 'import torch; print(torch.version.cuda)'))"
+if "$venv/bin/python" -W ignore -c 'import sys, torch; sys.exit(torch.version.cuda is None)'; then
+  echo "installing the tools (CUDA $("$venv/bin/python" -W ignore -c 'import torch; print(torch.version.cuda)'))"
   set -- torchvision torchaudio --editable '.[train,merge,eval,gpu,dev]'
 else
   echo "installing the tools (no CUDA: torchvision and torchaudio are empty stand-ins)"
