@@ -130,4 +130,5 @@ class _Digests:
     def save(self) -> None:
         if self._file and self._known != self._before:
             with contextlib.suppress(OSError):  # only a memory: a full disk must not keep anyone from planning
+                self._file.parent.mkdir(parents=True, exist_ok=True)
                 replace_text(self._file, json.dumps(self._known, indent=1))
