@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mot_plugin.merging.stream_yaml import single, weight_sum
 from mot_plugin.merging.weights import Checkpoint, chunks, to_bfloat16
 
 if TYPE_CHECKING:
@@ -38,15 +39,27 @@ def weighted_mean(
     import numpy as np
 
     total = np.zeros_like(parts[0])
-    divisor = np.float32(0)
     for part, weight in zip(parts, weights, strict=True):
         factor = np.float32(weight)
         if fused:  # a product of two float32 is exact in float64
             total = (total.astype(np.float64) + part.astype(np.float64) * np.float64(factor)).astype(np.float32)
         else:
             total = total + part * factor
-        divisor = np.float32(divisor + factor)
-    return total / divisor
+    return total / _divisor(weights)
+
+
+def _divisor(weights: Sequence[float]) -> np.float32:
+    """The sum of the weights as torch gives it, whose order is not the list's; where that is unknown, the list's."""
+    import numpy as np
+
+    each = [single(weight) for weight in weights]
+    try:
+        return np.float32(weight_sum(each))
+    except ValueError:
+        total = np.float32(0)
+        for weight in each:
+            total = np.float32(total + np.float32(weight))
+        return total
 
 
 def _differ(found: NDArray[np.uint16], expected: NDArray[np.uint16]) -> NDArray[np.bool_]:
