@@ -29,6 +29,7 @@ lint: install
 	$(BIN)/mypy
 
 bench: install
+	$(BIN)/python benchmarks/merge.py
 	$(BIN)/python benchmarks/orchestration.py
 
 clean:

@@ -1,21 +1,19 @@
 """The steps that methods are made of: each function makes one step, or one kind of step, and knows what it needs."""
 
-import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from mot_plugin import selection, students
-from mot_plugin.corpus import build, order, union
+from mot_plugin.corpus import build, union
 from mot_plugin.evals import collect
 from mot_plugin.machine import Machine
 from mot_plugin.materials import Materials
-from mot_plugin.merging import branch, merged
 from mot_plugin.recipe import Recipe
 from mot_plugin.step import Method, Step
-from mot_plugin.tools import llamafactory, lm_eval, mergekit
+from mot_plugin.tools import lm_eval
 from mot_plugin.tools.call import Call, Command, File
 
 OWN = "mot-plugin"
@@ -56,16 +54,16 @@ def work(step: str, *parts: str) -> str:
     return "/".join(("work", step, *parts))
 
 
-def seed_of(*parts: object) -> int:
-    """A seed for one purpose: every round and teacher gets its own, else each launch would draw the same numbers."""
-    return int.from_bytes(hashlib.sha256("|".join(map(str, parts)).encode()).digest()[:4], "big") % 2**31
+def own(
+    step: str, name: str, config: BaseModel, *, labels: Sequence[str] = (), command: str | None = None
+) -> tuple[Command, File]:
+    """One of our own commands and its config file, which is called after `name`, as the command is if it has no other.
 
-
-def own(step: str, name: str, config: BaseModel, *, labels: Sequence[str] = ()) -> tuple[Command, File]:
-    """One of our own commands and its config file. `labels` are keys that only name things: they make no result stale."""
+    `labels` are keys that only name things: they make no result stale.
+    """
     path = f"configs/{step}.{name}.json"
     identity = json.dumps(config.model_dump(exclude=set(labels)))
-    return Command(OWN, ("step", name, path)), File(path, config.model_dump_json(indent=1) + "\n", identity)
+    return Command(OWN, ("step", command or name, path)), File(path, config.model_dump_json(indent=1) + "\n", identity)
 
 
 def student(s: Setting) -> Step:
@@ -105,103 +103,6 @@ def _corpus(name: str, command_name: str, config: BaseModel, needs: tuple[str, .
     command, file = own(name, command_name, config, labels=("source_name",))
     outputs = ("corpus.jsonl", "provenance.jsonl", "summary.json", "dataset_info.json")
     return Step(name, "corpus", "data", Call((command,), (file,), outputs), needs, inputs=inputs)
-
-
-def training(
-    s: Setting,
-    name: str,
-    method: Method,
-    start: Model,
-    teacher: str | None,
-    first_row: int,
-    steps: int,
-    save_steps: int | None,
-    purpose: str,
-) -> Step:
-    """One supervised fine-tuning on one corpus: lay out its rows, train, check what was left."""
-    recipe, machine = s.recipe, s.machine
-    exact = recipe.corpus.batching == "exact"
-    corpus = f"corpus/{teacher}" if teacher else UNION
-    stream = teacher or "union"
-    rows = order.Config(
-        corpus=artifact(corpus),
-        dataset=stream,
-        seed=recipe.seed,
-        stream=stream,
-        first_row=first_row if exact else 0,
-        rows=steps * recipe.global_batch_size if exact else None,
-        out=work(name, "data"),
-    )
-    yaml_files = llamafactory.config(
-        title=name,
-        sft=recipe.sft,
-        place=machine.train,
-        gpus=machine.gpu_count,
-        global_batch=recipe.global_batch_size,
-        start=start.path,
-        data=work(name, "data"),
-        dataset=stream,
-        out=work(name, "model"),
-        steps=steps,
-        save_steps=save_steps,
-        seed=seed_of(recipe.seed, method, purpose, stream),
-        exact=exact,
-    )
-    check = branch.Config(model=work(name, "model"), start=start.path, steps=steps, save_steps=save_steps)
-    (lay_out, rows_file), (verify, check_file) = own(name, "order", rows), own(name, "check-branch", check)
-    train = llamafactory.train(yaml_files[0].path, machine.gpu_count, machine.train)
-    discard: tuple[str, ...] = (
-        "data",
-        "model/training_args.bin",
-        "model/README.md",
-        "model/checkpoint-*/training_args.bin",
-    )
-    if save_steps:  # the folder itself repeats the last checkpoint, byte for byte
-        discard += ("model/*.safetensors", "model/model.safetensors.index.json")
-    outputs = (
-        "model/trainer_log.jsonl",
-        "model/trainer_state.json",
-        "model/checkpoint-*/*.safetensors" if save_steps else "model/*.safetensors",
-    )
-    call = Call((lay_out, train, verify), (rows_file, *yaml_files, check_file), outputs, discard, WEIGHTS)
-    return Step(
-        name,
-        "train",
-        method,
-        call,
-        _unique(start.step, corpus),
-        machine.gpu_count,
-        weights="temporary",
-        teacher=teacher,
-    )
-
-
-def merging(s: Setting, name: str, branches: Mapping[str, str], start: Model, number: int) -> Step:
-    """mergekit over the branches; names, shapes and arithmetic are checked against the base student and the branches."""
-    paths = {teacher: artifact(step, "model") for teacher, step in branches.items()}
-    filled = mergekit.fill(s.materials.merge_text, s.materials.merge_file, paths, start.path)
-    weights = mergekit.weights(filled)
-    command, file = mergekit.merge(name, filled, work(name, "model"))
-    check = merged.Config(
-        model=work(name, "model"),
-        start=artifact(STUDENT, "model"),
-        branches=paths,
-        weights=dict(zip(paths, weights, strict=True)) if weights else None,
-        seed=s.recipe.seed,
-    )
-    verify, check_file = own(name, "check-merge", check)
-    outputs = (
-        "model/*.safetensors",
-        "model/config.json",
-        "model/tokenizer.json",
-        "model/tokenizer_config.json",
-        "model/generation_config.json",
-    )
-    needs = _unique(*branches.values(), STUDENT, *((start.step,) if start.path in filled else ()))
-    call = Call((command, verify), (file, check_file), outputs, (), WEIGHTS)
-    assert s.recipe.methods.mot is not None
-    last = number == s.recipe.methods.mot.rounds  # the last one stays: more rounds can go on from it
-    return Step(name, "merge", "MoT", call, needs, weights="kept" if last else "temporary", round=number)
 
 
 def evaluation(s: Setting, model: Model, room: str = "base") -> Step:
@@ -262,9 +163,10 @@ def choice(
     )
     command, file = own(name, "select", config)
     call = Call((command,), (file,), ("choice.json", "model/*.safetensors", "model/config.json"), (), WEIGHTS)
-    needs = _unique(*(model.step for model, _ in judged), *(scored for _, scored in judged), *((best,) if best else ()))
+    needs = unique(*(model.step for model, _ in judged), *(scored for _, scored in judged), *((best,) if best else ()))
     return Step(name, "select", judged[0][0].method, call, needs, weights="result" if final else "temporary")
 
 
-def _unique(*names: str) -> tuple[str, ...]:
+def unique(*names: str) -> tuple[str, ...]:
+    """Each name once, in the order of their first."""
     return tuple(dict.fromkeys(names))

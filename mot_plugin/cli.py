@@ -129,6 +129,15 @@ def report(folder: RunFolder) -> None:
 
 
 @app.command()
+def diagnose(folder: RunFolder) -> None:
+    """Show what each merge of a run did: consensus and cosines of the branches' updates, what the carry lost."""
+    from mot_plugin import views
+    from mot_plugin.folder import Folder
+
+    _console().print(views.merges(Folder(folder)), markup=False, soft_wrap=True)
+
+
+@app.command()
 def recipes(
     copy: Annotated[str | None, typer.Option("--copy", metavar="NAME", help="Copy a recipe and what it needs")] = None,
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Where to")] = Path("recipes"),

@@ -16,7 +16,7 @@ from mot_plugin.tools import llamafactory, lm_eval
 def now(folder: Folder, step: Step) -> tuple[float | None, str]:
     """(share done or None, words) of a running step."""
     if step.kind == "train":
-        progress = llamafactory.progress(folder.work(step.name) / "model")
+        progress = _training(folder.work(step.name))
         if progress:
             at, of, loss = progress
             return at / of, f"optimizer step {at} of {of}, loss {loss:.3f}"
@@ -31,11 +31,14 @@ def result(folder: Folder, step: Step) -> str:
     """What a finished step left, in words."""
     out = folder.root / "artifacts" / step.name
     if step.kind == "train":
-        progress = llamafactory.progress(out / "model")
+        progress = _training(out)
         return f"loss {progress[2]:.3f}" if progress and progress[2] is not None else ""
     if step.kind == "evaluate":
         tasks = _json(out / "scores.json").get("tasks", {})
         return ", ".join(_score(task, found) for task, found in tasks.items())
+    if step.kind == "merge":
+        found = _json(out / "diagnostics" / "diagnostics.json").get("all", {}).get("consensus")
+        return f"consensus {found:.2f}" if found is not None else ""
     if step.kind == "corpus":
         summary = _json(out / "summary.json")
         return f"{summary['kept']} of {summary['prompts']} prompts" if summary else ""
@@ -43,6 +46,11 @@ def result(folder: Folder, step: Step) -> str:
         chosen = _json(out / "choice.json")
         return f"best so far: {chosen['label']}, {chosen['average']}" if chosen else ""
     return ""
+
+
+def _training(folder: Path) -> tuple[int, int, float | None] | None:
+    """Progress of a training below `folder`; one of an adapter writes beside the model that comes of it."""
+    return llamafactory.progress(folder / "model") or llamafactory.progress(folder / "adapter")
 
 
 def remaining(plan: Plan, todo: list[Step], store: Store) -> float | None:

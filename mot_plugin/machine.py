@@ -37,6 +37,13 @@ class Eval(Part):
     device: str | None = None
 
 
+class Merge(Part):
+    """Which program averages."""
+
+    engine: Literal["mergekit", "stream"] = "mergekit"
+    """stream: the same bits from the same file for weighted means, near the disk's own speed; other methods stay mergekit's."""
+
+
 class Storage(Part):
     """Where runs lie; relative paths start at the folder in which the command is given."""
 
@@ -58,6 +65,7 @@ class Machine(Part):
     train: dict[str, Any] = {}
     """LLaMA-Factory's keys that belong to a place: per_device_train_batch_size, deepspeed, use_cpu, workers."""
     eval: Eval = Eval()
+    merge: Merge = Merge()
     env: dict[str, str] = {}
     """Environment of every command."""
     storage: Storage = Storage()

@@ -25,8 +25,8 @@ from mot_plugin.tools import lm_eval
 class Materials:
     """What `plan` needs besides recipe and machine; plain values, so that planning itself is pure."""
 
-    merge_file: str
-    merge_text: str
+    merges: tuple[tuple[str, str], ...]
+    """Name and text of the mergekit file of each round; empty without MoT."""
     tasks: tuple[lm_eval.TaskFile, ...]
     """The lm-eval files of the recipe's tasks."""
     task_data: tuple[str, ...]
@@ -39,7 +39,7 @@ class Materials:
 def gather(recipe: Recipe, recipe_path: Path, machine: Machine, cache: Path | None = None) -> Materials:
     """Read and hash. `cache` remembers digests of unchanged files. Raises FileError; a missing input is only noted."""
     home = recipe_path.parent
-    merge_file, merge_text = _merge_text(recipe, home)
+    merges = tuple(_merge_text(name, home) for name in (recipe.methods.mot.merges if recipe.methods.mot else ()))
     tasks = _tasks(recipe)
     links = {f"inputs/traces/{name}.jsonl": _resolve(home, teacher.traces) for name, teacher in recipe.teachers.items()}
     if recipe.student_folder:
@@ -49,17 +49,14 @@ def gather(recipe: Recipe, recipe_path: Path, machine: Machine, cache: Path | No
     digests = {name: remembered.of(Path(path)) for name, path in {**links, **data}.items()}
     remembered.save()
     datasets = str(Path(machine.storage.datasets).resolve()) if machine.storage.datasets else None
-    return Materials(merge_file, merge_text, tasks, tuple(data), links, digests, datasets)
+    return Materials(merges, tasks, tuple(data), links, digests, datasets)
 
 
 def _resolve(home: Path, path: str) -> str:
     return os.path.abspath(home / Path(path).expanduser())  # noqa: PTH100  (keeps symbolic links as the user wrote them)
 
 
-def _merge_text(recipe: Recipe, home: Path) -> tuple[str, str]:
-    if recipe.methods.mot is None:
-        return "", ""
-    wanted = recipe.methods.mot.merge
+def _merge_text(wanted: str, home: Path) -> tuple[str, str]:
     own = home / wanted
     path = own if own.is_file() else shipped.path("mergekit_configs", f"{wanted}.yaml")
     if not path.is_file():

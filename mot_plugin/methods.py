@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
-from mot_plugin.blocks import STUDENT, Model, Setting, artifact, choice, evaluation, merging, training
+from mot_plugin.blocks import STUDENT, Model, Setting, artifact, choice, evaluation
+from mot_plugin.merges import merging
 from mot_plugin.recipe import Std
 from mot_plugin.step import Method, Step
+from mot_plugin.trainings import Wanted, training
 
 BASE = Model("base", STUDENT, artifact(STUDENT, "model"), "base")
 
@@ -25,7 +27,9 @@ def mot(s: Setting) -> Iterator[Step]:
         for teacher in s.recipe.teachers:
             name = f"mot/round-{number}/branches/{teacher}"
             first_row = (number - 1) * wanted.steps * s.recipe.global_batch_size
-            yield training(s, name, "MoT", start, teacher, first_row, wanted.steps, None, f"round {number}")
+            yield training(
+                s, Wanted(name, "MoT", start, teacher, wanted.steps, first_row=first_row, purpose=f"round {number}")
+            )
             branches[teacher] = name
         merge = f"mot/round-{number}/merge"
         yield merging(s, merge, branches, start, number)
@@ -52,7 +56,7 @@ def mtd(s: Setting) -> Iterator[Step]:
 def baseline(s: Setting, room: str, method: Method, teacher: str | None, wanted: Std) -> Iterator[Step]:
     """One long training, an evaluation of each checkpoint, and the choice among them."""
     trained = f"{room}/train"
-    yield training(s, trained, method, BASE, teacher, 0, wanted.steps, wanted.save_steps, "all")
+    yield training(s, Wanted(trained, method, BASE, teacher, wanted.steps, save_steps=wanted.save_steps))
     judged: list[tuple[Model, str]] = []
     for at in range(wanted.save_steps, wanted.steps + 1, wanted.save_steps):
         model = Model(f"step {at}", trained, artifact(trained, "model", f"checkpoint-{at}"), method, teacher, steps=at)

@@ -60,10 +60,11 @@ def _report(s: Setting, before: Plan) -> Step:
         tasks=list(s.recipe.eval.tasks),
         metric=s.recipe.eval.metric,
         corpora=summaries,
+        merges=[artifact(step.name) for step in before.steps if step.kind == "merge"],
         out=work("report"),
     )
     command, file = own("report", "report", config)
-    needs = tuple(step.name for step in before.steps if step.kind in ("corpus", "evaluate"))
+    needs = tuple(step.name for step in before.steps if step.kind in ("corpus", "merge", "evaluate"))
     return Step(
         "report", "report", "report", Call((command,), (file,), ("scores.csv", "scores.json", "report.md")), needs
     )

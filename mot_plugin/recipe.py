@@ -68,8 +68,27 @@ class Mot(Part):
 
     rounds: Steps
     steps: Steps
-    merge: str = "linear"
-    """A shipped mergekit file by name, or a path to one of your own, relative to the recipe."""
+    merge: str | list[str] = "linear"
+    """A shipped mergekit file by name, or a path to one of your own, relative to the recipe; a list gives every round its own."""
+    weights: dict[Slug, float | int] = {}
+    """Weight of each branch by teacher, for methods that weigh; all alike if not given."""
+    carry: Literal["bfloat16", "float32"] = "bfloat16"
+    """What the student is kept in between rounds. float32: what bfloat16 rounds away in one round is added to the next."""
+    diagnose: bool = True
+    """Measure every merge: norms, cosines and consensus of the branches' updates, what the carry loses."""
+
+    @model_validator(mode="after")
+    def _one_file_per_round(self) -> Self:
+        if isinstance(self.merge, list) and len(self.merge) != self.rounds:
+            raise ValueError(
+                f"merge lists {len(self.merge)} files for {self.rounds} rounds: give one each, or one for all"
+            )
+        return self
+
+    @property
+    def merges(self) -> tuple[str, ...]:
+        """The mergekit file of each round, as it is written in the recipe."""
+        return tuple(self.merge) if isinstance(self.merge, list) else (self.merge,) * self.rounds
 
 
 class Methods(Part):
@@ -134,6 +153,18 @@ def _impossible(document: strict.Document) -> Iterator[strict.Finding]:
         found.append((("prompt",), "has no {problem}"))
     if isinstance(data.get("teachers"), dict) and "union" in data["teachers"]:
         found.append((("teachers", "union"), "this name is taken, choose another"))
+    found += list(_weights_of_strangers(methods, data.get("teachers")))
     if isinstance(sft, dict):
         found += [(("sft", *key), message) for key, message in llamafactory.refuse(sft)]
     yield from ((document.line(key), key, message) for key, message in found)
+
+
+def _weights_of_strangers(methods: Any, teachers: Any) -> Iterator[tuple[strict.Key, str]]:
+    mot = methods.get("mot") if isinstance(methods, dict) else None
+    weights = mot.get("weights") if isinstance(mot, dict) else None
+    if isinstance(weights, dict) and isinstance(teachers, dict) and weights:
+        for name in weights.keys() - teachers.keys():
+            yield ("methods", "mot", "weights", name), f"no such teacher{strict.suggest(name, teachers)}"
+        absent = sorted(teachers.keys() - weights.keys())
+        if absent:
+            yield ("methods", "mot", "weights"), f"names no weight for {', '.join(absent)}"

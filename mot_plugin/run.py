@@ -91,7 +91,8 @@ def render(folder: Folder) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     rows = [row.model_copy(update={"scores": str(folder.root / row.scores)}) for row in config.rows]
     corpora = [str(folder.root / path) for path in config.corpora]
-    write.run(config.model_copy(update={"rows": rows, "corpora": corpora, "out": str(fresh)}))
+    merges = [str(folder.root / path) for path in config.merges]
+    write.run(config.model_copy(update={"rows": rows, "corpora": corpora, "merges": merges, "out": str(fresh)}))
     shown = folder.root / "report"
     if shown.is_symlink():
         shown.unlink()

@@ -50,8 +50,8 @@ class Plan:
         return next(step for step in self.steps if step.name == name)
 
     def readers(self, name: str) -> list[Step]:
-        """The steps that need this one."""
-        return [step for step in self.steps if name in step.needs]
+        """The steps that need this one whole. A report reads only small files, which stay when weights are deleted."""
+        return [step for step in self.steps if name in step.needs and step.kind != "report"]
 
 
 def arrange(recipe: str, steps: Iterable[Step], links: Mapping[str, str], digests: Mapping[str, str]) -> Plan:
@@ -76,7 +76,7 @@ def digest(value: Any) -> str:
 
 
 def _parts(step: Step, prints: Mapping[str, str], digests: Mapping[str, str]) -> dict[str, str]:
-    commands = [[command.tool, *command.args] for command in step.call.commands]
+    commands = [list(command.stands_for or (command.tool, *command.args)) for command in step.call.commands]
     files = [file for file in step.call.files if file.identity != ""]
     return {
         "its commands": digest([commands, step.call.outputs, step.call.discard]),

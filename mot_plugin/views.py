@@ -235,6 +235,20 @@ def alive(host: str, pid: int) -> bool:
     return host != socket.gethostname() or Path(f"/proc/{pid}").is_dir()
 
 
+def merges(folder: Folder) -> str:
+    """The merges of a run in a table, and where their heat maps and numbers per layer lie."""
+    from mot_plugin.report import markdown
+    from mot_plugin.report import merges as measured
+
+    steps = [step.name for step in folder.plan().steps if step.kind == "merge"]
+    folders = [folder.root / "artifacts" / name for name in steps]
+    table = measured.table([str(one) for one in folders])
+    if table is None:
+        return f"{folder.root}: no merge was measured (methods.mot.diagnose is off, or none is done yet)"
+    pictures = [str(one / measured.PICTURE) for one in folders if (one / measured.PICTURE).is_file()]
+    return "\n".join([markdown.render(table), "heat maps, with numbers per layer and module beside them:", *pictures])
+
+
 def report(console: "Console", folder: Folder) -> None:
     """The end of a run: the main table and where everything lies."""
     from mot_plugin.report import write

@@ -64,7 +64,7 @@ class World:
     def mot(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of ours to its end."""
         process = self.popen(*arguments)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def run(self, recipe: str = "tiny.yaml") -> subprocess.CompletedProcess[str]:
@@ -166,7 +166,7 @@ class World:
                 continue
 
 
-def wait_for(what: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_for(what: Callable[[], object], seconds: float = 120.0) -> None:
     """Wait until something is so."""
     until = time.monotonic() + seconds
     while not what():

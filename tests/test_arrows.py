@@ -22,6 +22,7 @@ glance executors
 supervise
 folder state plan steps
 methods
+merges trainings
 blocks
 materials selection students
 recipe machine corpus/ report/ merging/
@@ -32,6 +33,8 @@ PURE = (
     "plan",
     "methods",
     "blocks",
+    "merges",
+    "trainings",
     "step",
     "tools.advice",
     "tools.call",

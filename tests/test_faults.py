@@ -209,7 +209,7 @@ def test_a_second_run_of_one_folder_is_refused(started: World) -> None:
     assert second.returncode == 4
     assert re.search(rf"runs/tiny is being run by another process \(process {first.pid} since ", second.stderr)
     assert "nothing was changed" in second.stderr
-    first.communicate(timeout=60)
+    first.communicate(timeout=300)
     assert first.returncode == 0
     assert started.starts("llamafactory-cli", "anna") == 1
 
@@ -221,7 +221,7 @@ def test_two_runs_at_once_share_a_step_and_do_it_once(started: World) -> None:
     wait_for(lambda: started.starts("llamafactory-cli"))
     second = started.run("twin.yaml")
     assert second.returncode == 0, second.stderr
-    first.communicate(timeout=60)
+    first.communicate(timeout=300)
     assert first.returncode == 0
     assert started.starts("llamafactory-cli") == 2
     assert started.starts("mergekit-yaml") == 1
@@ -233,7 +233,7 @@ def test_a_supervisor_that_was_killed_is_said_to_be(started: World) -> None:
     process = started.start()
     wait_for(lambda: started.log("grandchild"))
     os.kill(started.records()[ANNA]["pid"], signal.SIGKILL)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 3
     assert f"{ANNA}: its supervisor was killed by SIGKILL" in said
     assert started.processes() == {}, "not even a grandchild that ignores SIGTERM"

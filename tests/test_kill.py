@@ -38,7 +38,7 @@ class Interrupted:
         pid = self.supervisor() if supervisor else process.pid
         if pid is not None and process.poll() is None:
             os.kill(pid, number)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
         wait_for(lambda: not self.world.processes(), seconds=5)
         self.nothing_lost()
         return process.returncode, said

@@ -403,15 +403,60 @@ def test_another_merge_leaves_the_first_branches() -> None:
     before = planned()
 
     def average(same: materials.Materials) -> materials.Materials:
-        return replace(same, merge_text=same.merge_text.replace("weight: 1.0", "weight: 0.5"))
+        return replace(
+            same, merges=tuple((name, text.replace("weight: 1.0", "weight: 0.5")) for name, text in same.merges)
+        )
 
     changed = differ(before, planned(edit=average))
     assert changed == {name for name in before.prints if re.match(r"mot/round-1/[mes]|mot/round-2|report", name)}
 
 
 def test_a_comment_in_a_merge_file_does_not() -> None:
-    after = planned(edit=lambda same: replace(same, merge_text="# more words\n" + same.merge_text))
+    after = planned(edit=lambda same: replace(same, merges=tuple((n, "# more\n" + text) for n, text in same.merges)))
     assert after.prints == planned().prints
+
+
+def test_a_method_per_round() -> None:
+    made = planned(lambda data: data["methods"]["mot"].update(merge=["linear", "ties"]))
+    methods = [config(made[f"mot/round-{n}/merge"], "merge.yaml")["merge_method"] for n in (1, 2)]
+    assert methods == ["linear", "ties"]
+    base = config(made["mot/round-2/merge"], "merge.yaml")["base_model"]
+    assert base == "artifacts/mot/round-1/merge/model"
+    assert differ(planned(), made) == {n for n in made.prints if re.match(r"mot/round-2/[mes]|report", n)}
+
+
+def test_weights_by_teacher() -> None:
+    given = {"qwq": 2, "r1": 0.5, "v3": 1}
+    made = planned(lambda data: data["methods"]["mot"].update(weights=given))
+    models = config(made["mot/round-1/merge"], "merge.yaml")["models"]
+    assert [entry["parameters"]["weight"] for entry in models] == [2.0, 0.5, 1.0]
+    assert config(made["mot/round-1/merge"], ".check-merge.json")["weights"] == {k: float(v) for k, v in given.items()}
+
+
+def test_the_exact_carry_goes_on_from_the_last_accumulator() -> None:
+    made = planned(lambda data: data["methods"]["mot"].update(carry="float32"))
+    first, second = (made[f"mot/round-{n}/merge"] for n in (1, 2))
+    assert [entry["model"] for entry in config(first, "accumulator.yaml")["models"]] == [
+        f"artifacts/mot/round-1/branches/{teacher}/model" for teacher in ("qwq", "r1", "v3")
+    ]
+    added = config(second, "accumulator.yaml")["models"]
+    assert [(entry["model"], entry["parameters"]["weight"]) for entry in added[3:]] == [
+        ("artifacts/mot/round-1/merge/model", -3.0),
+        ("artifacts/mot/round-1/merge/accumulator", 3.0),
+    ]
+    assert config(second, "merge.yaml")["models"][0]["model"] == "work/mot/round-2/merge/accumulator"
+    assert "accumulator/*.safetensors" in second.call.weights
+
+
+def test_the_stream_engine_gives_the_same_results() -> None:
+    fast = box(merge={"engine": "stream"})
+    usual, faster = planned(), planned(machine=fast)
+    assert faster.prints == usual.prints
+    tools = [[command.tool for command in made["mot/round-1/merge"].call.commands] for made in (usual, faster)]
+    assert tools[0][1] == "mergekit-yaml"
+    assert "mergekit-yaml" not in tools[1]
+    other = planned(lambda data: data["methods"]["mot"].update(merge="ties"), machine=fast)
+    assert "mergekit-yaml" in [command.tool for command in other["mot/round-1/merge"].call.commands]
 
 
 def test_a_changed_trace_file_changes_its_corpus_and_what_follows(tmp_path: Path) -> None:

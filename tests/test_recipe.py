@@ -193,9 +193,19 @@ MISTAKES = {
             "line 15   sft.qqqqqqqq: LLaMA-Factory has no such key",
         ],
     ),
-    "an adapter": (
-        [(13, "  template: qwen3\n  finetuning_type: lora")],
-        ["line 14   sft.finetuning_type: only 'full' can be merged as it is, got 'lora'"],
+    "part of the layers": (
+        [(13, "  template: qwen3\n  finetuning_type: freeze")],
+        [
+            "line 14   sft.finetuning_type: must be full or lora, got 'freeze': "
+            "nothing else leaves a model that can be merged"
+        ],
+    ),
+    "weights of nobody": (
+        [(8, "  mot: {rounds: 1, steps: 2, weights: {qwq: 1, r2: 2}}")],
+        [
+            "line 8    methods.mot.weights.r2: no such teacher",
+            "line 8    methods.mot.weights: names no weight for r1",
+        ],
     ),
     "a word that would count as true": (
         [(13, "  template: qwen3\n  bf16: no\n  eval_strategy: no")],

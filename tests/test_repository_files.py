@@ -71,6 +71,10 @@ def test_every_merge_file_is_fillable(file: Path, count: int) -> None:
         with pytest.raises(ValueError, match="merges exactly two branches"):
             mergekit.fill(text, file.name, branches, "artifacts/start/model")
         return
+    if yaml.safe_load(text)["merge_method"] in mergekit.SEVERAL and count < 2:
+        with pytest.raises(ValueError, match="needs two branches or more"):
+            mergekit.fill(text, file.name, branches, "artifacts/start/model")
+        return
     if "student" in named:  # a file for use by hand: a plan merges branches only, and says so
         with pytest.raises(ValueError, match="each of `models` must be `model: branches/<name>`"):
             mergekit.fill(text, file.name, branches, "artifacts/start/model")

@@ -215,7 +215,7 @@ def test_status_while_it_runs_and_after_it_was_stopped(world: World) -> None:
     assert "runs/tiny: 5 of 10 steps done" in world.mot("status", "runs/tiny").stdout
 
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 130
     assert said == "\nstopped; run the same command again to go on from here\n"
     rows = {row["name"]: row for row in json.loads(world.mot("status", "runs/tiny", "--json").stdout)["steps"]}
@@ -230,7 +230,7 @@ def test_a_run_under_nohup_outlives_its_terminal(world: World) -> None:
     process = world.start_ignoring(signal.SIGHUP)
     wait_for(lambda: world.starts("lm_eval"))
     os.kill(process.pid, signal.SIGHUP)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == 0
 
 

@@ -111,9 +111,20 @@ def test_only_a_mean_has_weights() -> None:
 
 
 def test_the_command_asks_no_hub() -> None:
-    command, file = mergekit.merge("mot/round-1/merge", "models: []\n", "work/x/model")
-    assert command.args == ("configs/mot/round-1/merge.yaml", "work/x/model", "--no-write-model-card")
+    command, file = mergekit.merge("configs/x.yaml", "mot/round-1/merge", "models: []\n", "work/x/model")
+    assert command.args == ("configs/x.yaml", "work/x/model", "--no-write-model-card", "--random-seed", "0")
     assert dict(command.env)["HF_HUB_OFFLINE"] == "1"
     assert file.path == command.args[0]
     assert file.identity == "models: []\n"
     assert file.text.startswith("# mot/round-1/merge: ")
+
+
+def test_own_weights_go_before_the_files() -> None:
+    filled = mergekit.fill(HEAD + SAME, "mine.yaml", BRANCHES, START, {name: n + 1 for n, name in enumerate(BRANCHES)})
+    assert mergekit.weights(filled) == [n + 1.0 for n in range(len(BRANCHES))]
+
+
+def test_a_method_without_weights_takes_none() -> None:
+    text = (HEAD + SAME).replace("linear", "karcher")
+    with pytest.raises(ValueError, match="karcher takes no weights"):
+        mergekit.fill(text, "mine.yaml", BRANCHES, START, dict.fromkeys(BRANCHES, 1.0))

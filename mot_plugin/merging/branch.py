@@ -1,6 +1,7 @@
 """Step `check-branch`: did LLaMA-Factory train what was asked? It exits 0 on NaN, on a resumed run, on none at all."""
 
 import math
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from mot_plugin.merging.weights import Checkpoint, open_checkpoint
 
 
 class Config(BaseModel):
-    """`model` is LLaMA-Factory's output_dir after `steps` optimizer steps from `start`; it saved every `save_steps`."""
+    """`model` was trained for `steps` optimizer steps from `start`, and saved every `save_steps`.
+
+    It is LLaMA-Factory's output_dir, or what an adapter was exported to; then `trained` is the output_dir.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,6 +27,7 @@ class Config(BaseModel):
     start: str
     steps: int = Field(gt=0)
     save_steps: int | None = Field(default=None, gt=0)
+    trained: str | None = None
     format: int = 1
 
 
@@ -32,13 +37,17 @@ def run(config: Config) -> None:
     Raises one CheckFailed with everything that is wrong.
     """
     start = open_checkpoint(config.start)
-    folders = {Path(config.model): config.steps}
+    model, trained = Path(config.model), Path(config.trained or config.model)
+    if config.trained:
+        _complete(model, start.folder)
+    # An adapter's last state is that of its last checkpoint, and is exported only from there.
+    folders = {} if config.trained and config.save_steps else {model: (trained, config.steps)}
     for step in range(config.save_steps, config.steps + 1, config.save_steps) if config.save_steps else ():
-        folders[Path(config.model) / f"checkpoint-{step}"] = step
+        folders[model / f"checkpoint-{step}"] = (trained / f"checkpoint-{step}", step)
     problems = []
-    for folder, steps in folders.items():
+    for folder, (log, steps) in folders.items():
         if folder.is_dir():
-            problems += [f"{folder}: {problem}" for problem in _problems(folder, start, steps)]
+            problems += [f"{folder}: {problem}" for problem in _problems(folder, log, start, steps)]
         else:
             problems.append(f"{folder}: not there; it must be saved after step {steps}")
     if problems:
@@ -46,7 +55,15 @@ def run(config: Config) -> None:
         raise CheckFailed("\n".join([f"{config.model} is not the training that was asked for", *problems, advice]))
 
 
-def _problems(folder: Path, start: Checkpoint, steps: int) -> list[str]:
+def _complete(model: Path, start: Path) -> None:
+    """mergekit leaves `generation_config.json` behind when it adds an adapter to its start; nothing of it has changed."""
+    donor = start / "generation_config.json"
+    for config in model.rglob("config.json"):
+        if donor.is_file() and not (own := config.with_name(donor.name)).exists():
+            shutil.copyfile(donor, own)
+
+
+def _problems(folder: Path, log: Path, start: Checkpoint, steps: int) -> list[str]:
     """Everything wrong with a saved model that should have trained `steps` steps; a line on stdout if nothing is."""
     problems = []
     absent = missing_files(folder)
@@ -61,7 +78,7 @@ def _problems(folder: Path, start: Checkpoint, steps: int) -> list[str]:
     except CheckFailed as error:
         problems.append(str(error))
     try:
-        problems += training_problems(read_json(folder / "trainer_state.json"), steps)
+        problems += training_problems(read_json(log / "trainer_state.json"), steps)
     except CheckFailed as error:
         problems.append(str(error))
     try:

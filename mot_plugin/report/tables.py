@@ -98,7 +98,7 @@ def table11(board: Board) -> Table:
             mark = " *" if checkpoint == best else ""
             rows.append((checkpoint.title, (checkpoint.when or NOT_APPLICABLE) + mark, *_scores(board, checkpoint)))
     header = ("Method", "Config", *_score_header(board))
-    notes = (*_score_notes(board), *_selection_note(board, mark="A star marks it. The "))
+    notes = (*_score_notes(board), *_selection_note(board, mark="A star marks the best. The "))
     return Table("Table 11: every checkpoint and round", header, tuple(rows), notes)
 
 

@@ -4,14 +4,15 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import pydantic
 
 from mot_plugin.errors import FileError
-from mot_plugin.report import markdown, tables, verdict
+from mot_plugin.report import markdown, merges, tables, verdict
 from mot_plugin.report.board import Board
 from mot_plugin.report.scores import Checkpoint, Method, Score, from_tasks
 
@@ -40,7 +41,8 @@ class Row(pydantic.BaseModel):
 class Config(pydantic.BaseModel):
     """What to report, and from which files.
 
-    `corpora` are paths of summary.json; `tasks` orders the columns (empty: by name); `metric` is what is compared.
+    `corpora` are paths of summary.json; `merges` folders of merge steps, by round; `tasks` orders the columns (empty:
+    by name); `metric` is what is compared.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +53,7 @@ class Config(pydantic.BaseModel):
     rows: list[Row]
     corpora: list[str]
     out: str
+    merges: list[str] = []
     tasks: list[str] = []
     metric: str = "score"
     format: int = 1
@@ -84,17 +87,20 @@ def run(config: Config) -> None:
         "table10.md": tables.table10(summaries, lost),
         "table11.md": tables.table11(board),
     }
+    if (merged := merges.table(config.merges)) is not None:
+        made["merges.md"] = merged
     rendered = {name: markdown.render(table) for name, table in made.items()}
     said = verdict.sentences(board)
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    pictures = list(_pictures(config.merges, out))
     files = {
         **rendered,
         "verdict.md": "".join(f"{sentence}\n" for sentence in said),
-        "report.md": _report(config, said, rendered.values()),
+        "report.md": _report(config, said, [*rendered.values(), *pictures]),
         "scores.csv": _csv(found),
         "scores.json": _json(config, found, board.missing(), said),
     }
-    out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (out / name).write_text(text, encoding="utf-8")
 
@@ -113,6 +119,15 @@ def _row_scores(row: Row) -> list[Score]:
         return from_tasks(_load(row.scores)["tasks"], row.checkpoint, row.fingerprint)
     except (KeyError, TypeError) as error:
         raise FileError(f"{path}: not the scores.json of step `scores` ({error!r})") from error
+
+
+def _pictures(folders: Sequence[str], out: Path) -> Iterator[str]:
+    """Copies each merge's heat map beside the report and gives the Markdown that shows it."""
+    for number, folder in enumerate(folders, 1):
+        picture = Path(folder) / merges.PICTURE
+        if picture.is_file():
+            shutil.copyfile(picture, out / f"merge-round-{number}.svg")
+            yield f"![Round {number}: consensus and cosines of the branches' updates](merge-round-{number}.svg)"
 
 
 def _named(summary: dict[str, Any], source: str) -> dict[str, Any]:

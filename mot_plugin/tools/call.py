@@ -27,6 +27,8 @@ class Command:
     args: tuple[str, ...]
     env: tuple[tuple[str, str], ...] = ()
     place: tuple[str, ...] = ()
+    stands_for: tuple[str, ...] = ()
+    """Tool and arguments that the fingerprint sees instead: this command gives the same bits as that one, only faster."""
 
 
 @dataclass(frozen=True)

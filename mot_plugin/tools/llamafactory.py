@@ -15,9 +15,11 @@ from mot_plugin.tools.advice import Advice
 from mot_plugin.tools.call import OFFLINE, Command, File
 
 TOOL = "llamafactory-cli"
+LORA = "lora"
 
 PLAN_KEYS = frozenset(
-    "model_name_or_path stage do_train do_eval do_predict dataset dataset_dir eval_dataset output_dir overwrite_output_dir "
+    "model_name_or_path adapter_name_or_path export_dir "
+    "stage do_train do_eval do_predict dataset dataset_dir eval_dataset output_dir overwrite_output_dir "
     "resume_from_checkpoint max_steps num_train_epochs save_strategy save_steps save_total_limit save_only_model logging_steps "
     "logging_nan_inf_filter disable_shuffling seed data_seed tokenized_path max_samples streaming packing neat_packing "
     "average_tokens_across_devices val_size train_sampling_strategy auto_find_batch_size dataloader_drop_last "
@@ -86,8 +88,10 @@ def refuse(sft: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
             owner = " It is set by the plan" if close in PLAN_KEYS else ""
             hint = f", did you mean '{close}'?{owner}" if close else ""
             found.append(((key,), f"LLaMA-Factory has no such key{hint}"))
-        elif key == "finetuning_type" and value != "full":
-            found.append(((key,), f"only 'full' can be merged as it is, got {value!r}"))
+        elif key == "finetuning_type" and value not in ("full", LORA):
+            found.append(
+                ((key,), f"must be full or lora, got {value!r}: nothing else leaves a model that can be merged")
+            )
         elif value in ("yes", "no", "on", "off") and not key.endswith("_strategy"):
             found.append(((key,), f"write true or false: the word {value!r} would count as true"))
     for key in ("template", "cutoff_len", "learning_rate"):

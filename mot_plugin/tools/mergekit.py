@@ -15,8 +15,13 @@ KEYS = frozenset(
 )
 """mergekit drops a key it does not know in silence (a typo in `out_dtype` ships float32): so it is refused here."""
 
+FLAGS = ("--no-write-model-card", "--random-seed", "0")
 TWO = frozenset({"slerp", "nuslerp"})
 """Methods between exactly two models."""
+SEVERAL = frozenset({"model_stock", "sce"})
+"""Methods that say nothing about one model alone."""
+WEIGHED = frozenset({"linear", "ties", "dare_linear", "dare_ties", "task_arithmetic", "nuslerp", "multislerp"})
+"""Methods with a `weight` for every model."""
 
 ADVICE: Advice = (
     (
@@ -34,10 +39,12 @@ ADVICE: Advice = (
 )
 
 
-def fill(text: str, file: str, branches: Mapping[str, str], start: str) -> str:
+def fill(
+    text: str, file: str, branches: Mapping[str, str], start: str, own_weights: Mapping[str, float] | None = None
+) -> str:
     """A mergekit file for these branches: `models` become `branches` in their order, `student` becomes the round's start.
 
-    Raises ValueError where the file is not one that a plan can fill.
+    `own_weights` are by branch and go before the file's. Raises ValueError where the file is not one that a plan can fill.
     """
     try:
         wanted = yaml.safe_load(text)
@@ -58,7 +65,14 @@ def fill(text: str, file: str, branches: Mapping[str, str], start: str) -> str:
         raise ValueError(
             f"{file}: {wanted['merge_method']} merges exactly two branches, the recipe has {len(branches)} teachers"
         )
+    if wanted["merge_method"] in SEVERAL and len(branches) < 2:
+        raise ValueError(f"{file}: {wanted['merge_method']} needs two branches or more")
+    if own_weights and wanted["merge_method"] not in WEIGHED:
+        raise ValueError(f"{file}: {wanted['merge_method']} takes no weights; {', '.join(sorted(WEIGHED))} do")
     wanted["models"] = _models(wanted["models"], file, branches)
+    for entry, name in zip(wanted["models"], branches, strict=True):
+        if own_weights:
+            entry["parameters"] = {**entry.get("parameters", {}), "weight": float(own_weights[name])}
     base = wanted.get("base_model")
     if base is not None:  # also the donor of config and tokenizer: without it mergekit takes one by hash order
         if base != "student" and not str(base).startswith("branches/"):
@@ -94,10 +108,26 @@ def weights(text: str) -> list[float] | None:
     return [float(weight) for weight in found] if all(isinstance(weight, int | float) for weight in found) else None
 
 
-def merge(title: str, filled: str, out: str) -> tuple[Command, File]:
-    """`mergekit-yaml CONFIG OUT`. Without the flag it would look the branches up on the hub for a model card."""
-    path = f"configs/{title}.yaml"
-    head = (
-        f"# {title}: made by mot-plugin. By hand, in this run's folder: {TOOL} <this file> OUT --no-write-model-card\n"
-    )
-    return Command(TOOL, (path, out, "--no-write-model-card"), OFFLINE), File(path, head + filled, identity=filled)
+def merge(path: str, title: str, filled: str, out: str) -> tuple[Command, File]:
+    """`mergekit-yaml CONFIG OUT`, the config at `path`.
+
+    Without the first flag it would look the branches up on the hub for a model card; the seed is for the methods that
+    draw (DARE), which would make another model each time.
+    """
+    head = f"# {title}: made by mot-plugin. By hand, in this run's folder: {TOOL} <this file> OUT {' '.join(FLAGS)}\n"
+    return Command(TOOL, (path, out, *FLAGS), OFFLINE), File(path, head + filled, identity=filled)
+
+
+def whole(path: str, title: str, start: str, adapter: str, out: str, cache: str) -> tuple[Command, File]:
+    """A LoRA adapter and its start as one model: W + (alpha / r) B A, in float32.
+
+    Branches are merged as such whole models: averaging the factors would give mean(B) x mean(A), another update than the
+    mean of the B x A. mergekit does it here because `llamafactory-cli export` (0.9.5) adds in bfloat16, whatever
+    `infer_dtype` says, and loses part of the update. Of quantised training (QLoRA) too, what is added to is the unquantised start.
+    """
+    both = f"{start}+{adapter}"  # mergekit's own notation
+    wanted = {"merge_method": "linear", "base_model": both, "models": [{"model": both, "parameters": {"weight": 1.0}}]}
+    text = yaml.safe_dump({**wanted, "dtype": "float32", "out_dtype": "float32"}, sort_keys=False)
+    flags = ("--lora-merge-dtype", "float32", "--lora-merge-cache", cache)
+    command, file = merge(path, f"{title}, adapter", text, out)
+    return Command(TOOL, (*command.args, *flags), OFFLINE), file
