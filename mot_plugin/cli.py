@@ -138,6 +138,34 @@ def diagnose(folder: RunFolder) -> None:
 
 
 @app.command()
+def ablate(
+    recipe: RecipeFile,
+    merge: Annotated[str, typer.Option("--merge", metavar="A,B,...", help="mergekit files to merge with instead")] = "",
+    drop_teacher: Annotated[
+        str, typer.Option("--drop-teacher", metavar="A,B,...|all", help="Teachers to leave out, one at a time")
+    ] = "",
+    rounds: Annotated[str, typer.Option("--rounds", metavar="N,M,...", help="Other numbers of rounds")] = "",
+    machine: MachineFile = None,
+) -> None:
+    """Write a recipe per variant beside RECIPE, and say how many steps each shares with it."""
+    from mot_plugin import ablate as ablation
+    from mot_plugin import machine as machines
+    from mot_plugin import run as runs
+
+    place, path = machines.load(machine), _recipe(recipe)
+    base = runs.prepare(path, place)
+    without = list(base.recipe.teachers) if drop_teacher == "all" else _listed(drop_teacher)
+    try:
+        sweep = ablation.Sweep(_listed(merge), without, [int(count) for count in _listed(rounds)])
+    except ValueError:
+        raise FileError(f"--rounds takes whole numbers, got {rounds!r}") from None
+    for file in ablation.write(path, sweep):
+        plan_of = runs.prepare(file, place).plan
+        shared = len(set(plan_of.prints.values()) & set(base.plan.prints.values()))
+        print(f"{file}  {len(plan_of.steps)} steps, {shared} shared with {base.recipe.name}")
+
+
+@app.command()
 def recipes(
     copy: Annotated[str | None, typer.Option("--copy", metavar="NAME", help="Copy a recipe and what it needs")] = None,
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Where to")] = Path("recipes"),
@@ -210,6 +238,10 @@ def _recipe(path: Path) -> Path:
     raise FileError(
         f"{path}: no such file. Shipped recipes: {', '.join(known)}; copy one with `mot-plugin recipes --copy NAME`"
     )
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _for_programs(ready: "Prepared") -> list[dict[str, object]]:

@@ -39,7 +39,7 @@ class Materials:
 def gather(recipe: Recipe, recipe_path: Path, machine: Machine, cache: Path | None = None) -> Materials:
     """Read and hash. `cache` remembers digests of unchanged files. Raises FileError; a missing input is only noted."""
     home = recipe_path.parent
-    merges = tuple(_merge_text(name, home) for name in (recipe.methods.mot.merges if recipe.methods.mot else ()))
+    merges = tuple(merge_text(name, home) for name in (recipe.methods.mot.merges if recipe.methods.mot else ()))
     tasks = _tasks(recipe)
     links = {f"inputs/traces/{name}.jsonl": _resolve(home, teacher.traces) for name, teacher in recipe.teachers.items()}
     if recipe.student_folder:
@@ -56,7 +56,8 @@ def _resolve(home: Path, path: str) -> str:
     return os.path.abspath(home / Path(path).expanduser())  # noqa: PTH100  (keeps symbolic links as the user wrote them)
 
 
-def _merge_text(wanted: str, home: Path) -> tuple[str, str]:
+def merge_text(wanted: str, home: Path) -> tuple[str, str]:
+    """Name and text of a mergekit file: one of the user's beside the recipe, else a shipped one. Raises FileError."""
     own = home / wanted
     path = own if own.is_file() else shipped.path("mergekit_configs", f"{wanted}.yaml")
     if not path.is_file():

@@ -136,7 +136,12 @@ class Recipe(Part):
 
 def load(path: Path) -> Recipe:
     """Read and check a recipe. Raises FileError with every finding (exit code 2)."""
-    return strict.validate(Recipe, strict.read(path), _impossible)
+    return check(strict.read(path))
+
+
+def check(document: strict.Document) -> Recipe:
+    """The same for what has been parsed already."""
+    return strict.validate(Recipe, document, _impossible)
 
 
 def _impossible(document: strict.Document) -> Iterator[strict.Finding]:

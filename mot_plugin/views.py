@@ -48,11 +48,10 @@ class PlainView:
 
     @contextmanager
     def watching(self, folder: Folder, plan: Plan, todo: list[Step], store: Store) -> Iterator[Watcher]:
-        begun, shown = time.time(), ""
+        begun = time.time()
         width = len(str(len(todo)))
 
         def tell(event: Event, step: Step, number: int) -> None:
-            nonlocal shown
             if event == "tick":
                 return
             record = store.record(plan.prints[step.name])

@@ -24,6 +24,7 @@ folder state plan steps
 methods
 merges trainings
 blocks
+ablate
 materials selection students
 recipe machine corpus/ report/ merging/
 evals/ step strict

@@ -69,11 +69,11 @@ class Config(BaseModel):
     format: int = 1
 
 
-def run(config: Config) -> None:
-    """Write diagnostics.json, diagnostics.csv and diagnostics.svg into `out`."""
+def run(config: Config, block: int = BLOCK) -> None:
+    """Write diagnostics.json, diagnostics.csv and diagnostics.svg into `out`, looking at `block` elements at a time."""
     branches = {name: open_checkpoint(path) for name, path in config.branches.items()}
     others = [open_checkpoint(path) for path in (config.merged, config.base)]
-    found = measure(open_checkpoint(config.start), list(branches.values()), *others)
+    found = measure(open_checkpoint(config.start), list(branches.values()), *others, block=block)
     report = summary(found, list(branches), config.round)
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,9 @@ def run(config: Config) -> None:
     sys.stdout.write(f"{out}: round {config.round}, {len(found)} tensors of {len(branches)} branches; {said}\n")
 
 
-def measure(start: Checkpoint, branches: Sequence[Checkpoint], merged: Checkpoint, base: Checkpoint) -> dict[str, Sums]:
+def measure(
+    start: Checkpoint, branches: Sequence[Checkpoint], merged: Checkpoint, base: Checkpoint, *, block: int = BLOCK
+) -> dict[str, Sums]:
     """The sums of every tensor of `start`, the experts of a layer as one.
 
     Raises CheckFailed where another model lacks a tensor or has it in another shape.
@@ -102,19 +104,22 @@ def measure(start: Checkpoint, branches: Sequence[Checkpoint], merged: Checkpoin
             raise CheckFailed(f"{model.folder} has not the tensors of {start.folder}: {some(odd)}")
     found: dict[str, Sums] = {}
     with ThreadPoolExecutor(THREADS) as pool:
-        every = pool.map(lambda name: _tensor(name, start, branches, merged, base), start.tensors)
+        every = pool.map(lambda name: _tensor(name, start, branches, (merged, base), block), start.tensors)
         for name, sums in zip(start.tensors, every, strict=True):  # in order, so that the same sums come out each time
             key = _EXPERT.sub(".experts.", name)
             found[key] = found[key] + sums if key in found else sums
     return found
 
 
-def _tensor(name: str, start: Checkpoint, branches: Sequence[Checkpoint], merged: Checkpoint, base: Checkpoint) -> Sums:
+def _tensor(
+    name: str, start: Checkpoint, branches: Sequence[Checkpoint], others: tuple[Checkpoint, Checkpoint], block: int
+) -> Sums:
     import numpy as np
 
+    merged, base = others
     sums, size = Sums.empty(len(branches)), start.tensors[name].size
-    for begin in range(0, size, BLOCK):
-        end = min(begin + BLOCK, size)
+    for begin in range(0, size, block):
+        end = min(begin + block, size)
 
         def wide(model: Checkpoint, begin: int = begin, end: int = end) -> NDArray[np.float64]:
             return model.float32(name, begin, end).astype(np.float64)

@@ -47,7 +47,7 @@ class Config(BaseModel):
     format: int = 1
 
 
-def run(config: Config) -> None:
+def run(config: Config, processor: Path = PROCESSOR) -> None:
     """Merge. `out` appears at the end, complete and on the disk; until then there is only `out`.part.
 
     Raises FileError for what only mergekit merges, CheckFailed for inputs that do not fit together.
@@ -57,7 +57,7 @@ def run(config: Config) -> None:
     donor = checkpoints[formula.donor]
     found = tensors(list(checkpoints.values()), donor)
     width = _WIDTHS[formula.dtype]
-    _check_processor(found, formula)
+    _check_processor(found, formula, processor)
     out = Path(config.out)
     part = out.with_name(f"{out.name}.part")
     if out.exists():
@@ -79,7 +79,7 @@ def run(config: Config) -> None:
     sys.stdout.write(f"{out}: {len(found)} tensors of {len(formula.inputs)} models, {len(shards)} files\n")
 
 
-def _check_processor(found: Sequence[Tensor], formula: stream_yaml.Formula) -> None:
+def _check_processor(found: Sequence[Tensor], formula: stream_yaml.Formula, processor: Path) -> None:
     """Refuse weights whose products round where torch does not round them in one with the sum, or may not."""
     if formula.base is not None:
         return
@@ -88,7 +88,7 @@ def _check_processor(found: Sequence[Tensor], formula: stream_yaml.Formula) -> N
     ]
     if all(exact(kind, weight) for weight, own in zip(formula.weights, kinds, strict=True) for kind in own):
         return
-    flags = set(PROCESSOR.read_text(encoding="utf-8", errors="replace").split()) if PROCESSOR.is_file() else set()
+    flags = set(processor.read_text(encoding="utf-8", errors="replace").split()) if processor.is_file() else set()
     if not {"avx2", "fma"} <= flags:
         raise FileError("weights other than powers of two need a processor with AVX2 and FMA here: let mergekit merge")
 

@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as arrays
 from tiny_models import Tensors, write_model
 
 from mot_plugin.errors import CheckFailed
-from mot_plugin.merging import diagnose, heatmap
+from mot_plugin.merging import heatmap
 from mot_plugin.merging.diagnose import Config, place, run
 from mot_plugin.merging.sums import Sums
 from mot_plugin.merging.weights import from_bfloat16, to_bfloat16
@@ -114,10 +114,9 @@ def close(found: dict[str, Any], expected: dict[str, Any]) -> None:
         assert found[key] == pytest.approx(value, rel=1e-9, abs=1e-12), key
 
 
-def test_every_number_of_every_group(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnose, "BLOCK", 48)  # several blocks a tensor, the last one short
+def test_every_number_of_every_group(prepare: Prepare) -> None:
     config = prepare()
-    run(config)
+    run(config, block=48)  # several blocks a tensor, the last one short
     report = json.loads((Path(config.out) / "diagnostics.json").read_text())
     assert (report["round"], report["teachers"]) == (2, list(TEACHERS))
     close(report["all"], direct(list(SHAPES)))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tiny_models import Tensors, write_model, write_shards
 
 from mot_plugin.errors import CheckFailed, FileError, MotError
-from mot_plugin.merging import stream, stream_sum, stream_tensors, stream_write, stream_yaml
+from mot_plugin.merging import stream_sum, stream_tensors, stream_yaml
 from mot_plugin.merging.stream import Config, run
 from mot_plugin.merging.weights import from_bfloat16, open_checkpoint, to_bfloat16
 
@@ -153,11 +153,12 @@ def test_the_sum_of_many_weights_only_where_no_order_matters() -> None:
         stream_yaml.weight_sum([stream_yaml.single(0.1)] * 9)
 
 
-def test_mean_in_many_chunks(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mean_in_many_chunks(prepare: Prepare) -> None:
     models = [qwen(seed) for seed in range(3)]
+    draw = np.random.default_rng(9)
+    for model in models:  # two chunks and a bit, of many blocks each
+        model["model.embed_tokens.weight"] = to_bfloat16(draw.normal(0, 0.1, (2201, 1001)).astype(np.float32))
     config = prepare(*models)
-    monkeypatch.setattr(stream_write, "CHUNK", 24)
-    monkeypatch.setattr(stream_write, "BLOCK", 7)
     run(config)
     merged = open_checkpoint(config.out)
     for name in models[0]:
@@ -232,13 +233,12 @@ def test_other_architectures(prepare: Prepare) -> None:
     assert "mergekit takes more" in refused(prepare(qwen(0), config=QWEN | {"architectures": ["Mamba"]}), FileError)
 
 
-def test_weights_that_round_need_the_processor(
-    prepare: Prepare, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "cpuinfo").write_text("flags : fpu sse2 avx")
-    monkeypatch.setattr(stream, "PROCESSOR", tmp_path / "cpuinfo")
-    assert "AVX2" in refused(prepare(qwen(0), qwen(1), weights=[0.3, 0.7]), FileError)
-    run(prepare(qwen(0), qwen(1), weights=[0.25, 2.0]))
+def test_weights_that_round_need_the_processor(prepare: Prepare, tmp_path: Path) -> None:
+    old = tmp_path / "cpuinfo"
+    old.write_text("flags : fpu sse2 avx")
+    with pytest.raises(FileError, match="AVX2"):
+        run(prepare(qwen(0), qwen(1), weights=[0.3, 0.7]), processor=old)
+    run(prepare(qwen(0), qwen(1), weights=[0.25, 2.0]), processor=old)
 
 
 def test_everything_that_does_not_fit_is_said_at_once(prepare: Prepare) -> None:

@@ -1,0 +1,72 @@
+"""ablate: real recipes beside the one they vary, through the real command."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mot_plugin import recipe
+
+BOBA = Path(__file__).parents[1] / "recipes" / "boba200.yaml"
+
+
+def ablate(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    (folder / "boba200.yaml").write_text(BOBA.read_text(encoding="utf-8"), encoding="utf-8")
+    command = [sys.executable, "-m", "mot_plugin", "ablate", "boba200.yaml", *options]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_recipe_per_merge_method(tmp_path: Path) -> None:
+    ended = ablate(tmp_path, "--merge", "ties,dare_ties")
+    assert ended.returncode == 0, ended.stderr
+    made = {file.stem: recipe.load(file) for file in tmp_path.glob("boba200-*.yaml")}
+    assert {name: one.methods.mot.merge for name, one in made.items() if one.methods.mot} == {
+        "boba200-ties": "ties",
+        "boba200-dare-ties": "dare_ties",
+    }
+    before, after = (yaml.safe_load((tmp_path / f"{name}.yaml").read_text()) for name in ("boba200", "boba200-ties"))
+    assert {key for key in before if before[key] != after[key]} == {"name", "methods"}
+
+
+def test_what_is_shared_is_counted(tmp_path: Path) -> None:
+    said = ablate(tmp_path, "--merge", "ties").stdout
+    # All but five rounds' merges, evaluations and selections, the branches of rounds 2 to 5, and the report.
+    assert said == f"boba200-ties.yaml  78 steps, {78 - 15 - 16 - 1} shared with boba200\n"
+
+
+def test_each_teacher_left_out_and_other_rounds(tmp_path: Path) -> None:
+    ended = ablate(tmp_path, "--drop-teacher", "all", "--rounds", "3")
+    assert ended.returncode == 0, ended.stderr
+    names = ("qwq", "qwen3-32b", "qwen3-235b", "deepseek-r1")
+    for name in names:
+        assert set(recipe.load(tmp_path / f"boba200-no-{name}.yaml").teachers) == set(names) - {name}
+    fewer = recipe.load(tmp_path / "boba200-3-rounds.yaml").methods.mot
+    assert fewer is not None
+    assert fewer.rounds == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--merge", "tise"), "no mergekit file 'tise'"),
+        (("--drop-teacher", "qwk"), "has no teacher 'qwk', did you mean 'qwq'?"),
+        (("--rounds", "few"), "--rounds takes whole numbers, got 'few'"),
+        (("--rounds", "0"), "methods.mot.rounds: must be at least 1, got 0"),
+    ],
+)
+def test_mistakes(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    ended = ablate(tmp_path, *options)
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert list(tmp_path.glob("boba200-*")) == []
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "boba200-ties.yaml").write_text("mine", encoding="utf-8")
+    ended = ablate(tmp_path, "--merge", "ties,sce")
+    assert ended.returncode == 2
+    assert "already there" in ended.stderr
+    assert (tmp_path / "boba200-ties.yaml").read_text(encoding="utf-8") == "mine"
+    assert not (tmp_path / "boba200-sce.yaml").exists()
