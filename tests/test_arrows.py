@@ -23,8 +23,7 @@ supervise
 folder state plan steps
 methods
 merges trainings
-blocks
-ablate
+blocks ablate
 materials selection students
 recipe machine corpus/ report/ merging/
 evals/ step strict
