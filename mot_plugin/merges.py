@@ -32,12 +32,12 @@ class _Work:
         self.commands.append(command)
         self.files.append(file)
 
-    def merge(self, part: str, text: str, out: str) -> None:
-        """One mergekit file merged into `out` below this step's folder: by mergekit, or by ours to the same bits."""
+    def merge(self, part: str, text: str) -> None:
+        """One mergekit file merged into the folder `part` of this step: by mergekit, or by ours to the same bits."""
         path = f"configs/{self.name}.yaml" if part == "model" else f"configs/{self.name}.{part}.yaml"
-        command, file = mergekit.merge(path, f"{self.name}, {part}", text, work(self.name, out))
+        command, file = mergekit.merge(path, f"{self.name}, {part}", text, work(self.name, part))
         if self.s.machine.merge.engine == "stream" and _streams(text, path):
-            config = stream.Config(config=path, out=work(self.name, out))
+            config = stream.Config(config=path, out=work(self.name, part))
             faster, settings = own(self.name, f"{part}.stream-merge", config, command="stream-merge")
             seen = (command.tool, *command.args)
             command = Command(faster.tool, faster.args, stands_for=seen)
@@ -66,15 +66,14 @@ def merging(s: Setting, name: str, branches: Mapping[str, str], start: Model, nu
     if exact:
         _carry(step, filled, paths, weights, start, number)
     else:
-        step.merge("model", filled, "model")
+        step.merge("model", filled)
         if wanted.diagnose and weights:
             loss = carry_loss.Config(start=start.path, branches=paths, weights=weights, out=work(name))
             step.add(*own(name, "carry-loss", loss))
-    accumulator = work(name, "accumulator")
     check = merged.Config(
         model=work(name, "model"),
         start=artifact(STUDENT, "model"),
-        branches={"accumulator": accumulator} if exact else paths,
+        branches={"accumulator": work(name, "accumulator")} if exact else paths,
         weights={"accumulator": 1.0} if exact else weights,
         seed=s.recipe.seed,
     )
@@ -115,10 +114,10 @@ def _carry(
     before = artifact(start.step, "accumulator") if number > 1 else None
     sources, each = dict(paths), list(weights.values()) if weights else None
     if weights is None:  # a method that is no mean: its own result is the one thing to add
-        step.merge("wide", carry.widened(filled), "wide")
+        step.merge("wide", carry.widened(filled))
         sources = {"merge": work(step.name, "wide")}
-    step.merge("accumulator", carry.accumulate(list(sources.values()), start.path, before, each), "accumulator")
-    step.merge("model", carry.ship(work(step.name, "accumulator")), "model")
+    step.merge("accumulator", carry.accumulate(list(sources.values()), start.path, before, each))
+    step.merge("model", carry.ship(work(step.name, "accumulator")))
     loss = carry_loss.Config(
         start=start.path,
         branches=sources,

@@ -10,7 +10,6 @@ from mot_plugin.tools.call import Call
 
 Method = Literal["base", "STD", "MTD", "MoT", "data", "report"]
 Retention = Literal["result", "kept", "temporary"]
-KINDS = ("student", "corpus", "train", "merge", "evaluate", "select", "report")
 MISSING = "missing"
 """Digest of an outside input that is not there (yet): the plan can be read, but not run."""
 

@@ -27,7 +27,7 @@ from mot_plugin.machine import Machine
 from mot_plugin.step import Plan, Step
 from mot_plugin.store import Record, Store
 from mot_plugin.tools import llamafactory, lm_eval, mergekit
-from mot_plugin.tools.advice import Advice, advise
+from mot_plugin.tools.advice import FREE_SPACE, Advice, advise
 from mot_plugin.tools.call import Command
 
 GRACE_SECONDS = 20
@@ -144,7 +144,7 @@ class _Attempts:
         if code == -signal.SIGKILL and advice is None:
             advice = "killed from outside: most often memory ran out (see `dmesg`), or somebody stopped it"
         if advice is None and shutil.disk_usage(self.folder.root).free < FULL_BYTES:
-            advice, again = "the disk is full: free space and run again; nothing that was finished is lost", False
+            advice, again = FREE_SPACE, False
         self.record = replace(self.record, advice=advice)
         return f"{command.tool} {what}", again and not (command.tool == OWN and code in FINAL)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from mot_plugin.tools.advice import Advice
+from mot_plugin.tools.advice import DISK_FULL, Advice
 from mot_plugin.tools.call import OFFLINE, Command, File
 
 TOOL = "llamafactory-cli"
@@ -45,11 +45,7 @@ ADVICE: Advice = (
         "memory ran out: lower per_device_train_batch_size, or choose `deepspeed: zero3` or `zero3-offload` in the machine file",
         True,
     ),
-    (
-        r"No space left on device",
-        "the disk is full: free space and run again; nothing that was finished is lost",
-        False,
-    ),
+    DISK_FULL,
     (
         r"not used by the HfArgumentParser: (\[.*\])",
         "LLaMA-Factory does not know these keys: mend `sft:` in the recipe",

@@ -9,17 +9,13 @@ from typing import Any
 
 import yaml
 
-from mot_plugin.tools.advice import Advice
+from mot_plugin.tools.advice import DISK_FULL, Advice
 from mot_plugin.tools.call import OFFLINE, Command
 
 TOOL = "lm_eval"
 
 ADVICE: Advice = (
-    (
-        r"No space left on device",
-        "the disk is full: free space and run again; nothing that was finished is lost",
-        False,
-    ),
+    DISK_FULL,
     (r"out of memory|OutOfMemoryError", "memory ran out: lower eval.batch_size in the machine file", True),
     (
         r"probability tensor contains either `?inf`?, `?nan`?",

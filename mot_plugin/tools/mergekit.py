@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from mot_plugin.tools.advice import Advice
+from mot_plugin.tools.advice import DISK_FULL, Advice
 from mot_plugin.tools.call import OFFLINE, Command, File
 
 TOOL = "mergekit-yaml"
@@ -24,11 +24,7 @@ WEIGHED = frozenset({"linear", "ties", "dare_linear", "dare_ties", "task_arithme
 """Methods with a `weight` for every model."""
 
 ADVICE: Advice = (
-    (
-        r"No space left on device",
-        "the disk is full: free space and run again; nothing that was finished is lost",
-        False,
-    ),
+    DISK_FULL,
     (r"required but not present in model", "a branch lacks a tensor: it was not trained from the same student", False),
     (r"Tensor size mismatch", "the branches differ in shape: they do not come from the same student", False),
     (
