@@ -1,13 +1,13 @@
 """The steps that methods are made of: each function makes one step, or one kind of step, and knows what it needs."""
 
+import functools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from mot_plugin import selection, students
-from mot_plugin.corpus import build, union
 from mot_plugin.evals import collect
 from mot_plugin.machine import Machine
 from mot_plugin.materials import Materials
@@ -59,10 +59,14 @@ def own(
 ) -> tuple[Command, File]:
     """One of our own commands and its config file, which is called after `name`, as the command is if it has no other.
 
-    `labels` are keys that only name things: they make no result stale.
+    `labels` are keys that only name things or say where and how fast: they make no result stale. `a.b` is a key within one.
     """
     path = f"configs/{step}.{name}.json"
-    identity = json.dumps(config.model_dump(exclude=set(labels)))
+    known = config.model_dump()
+    for label in labels:
+        *outer, inner = label.split(".")
+        functools.reduce(dict.__getitem__, outer, known).pop(inner)
+    identity = json.dumps(known)
     return Command(OWN, ("step", command or name, path)), File(path, config.model_dump_json(indent=1) + "\n", identity)
 
 
@@ -74,35 +78,6 @@ def student(s: Setting) -> Step:
     command, file = own(STUDENT, "student", config)
     call = Call((command,), (file,), ("model/config.json", "model/tokenizer.json", "model/*.safetensors"))
     return Step(STUDENT, "student", "base", call, inputs=("inputs/student",) if local else ())
-
-
-def corpora(s: Setting) -> Iterator[Step]:
-    """One corpus per teacher, and their union where MTD wants it (paper, section 4.1)."""
-    source = s.recipe.source or s.recipe.name
-    for teacher in s.recipe.teachers:
-        name = f"corpus/{teacher}"
-        config = build.Config(
-            teacher=teacher,
-            source_name=source,
-            traces=f"inputs/traces/{teacher}.jsonl",
-            tokenizer=artifact(STUDENT, "model"),
-            prompt=s.recipe.prompt,
-            max_tokens=int(s.recipe.sft["cutoff_len"]),
-            overlong=s.recipe.corpus.overlong,
-            seed=s.recipe.seed,
-            out=work(name),
-        )
-        yield _corpus(name, "corpus", config, (STUDENT,), (f"inputs/traces/{teacher}.jsonl",))
-    if s.recipe.methods.mtd:
-        folders = {teacher: artifact(f"corpus/{teacher}") for teacher in s.recipe.teachers}
-        joined = union.Config(corpora=folders, source_name=source, name="union", out=work(UNION))
-        yield _corpus(UNION, "union", joined, tuple(f"corpus/{teacher}" for teacher in s.recipe.teachers), ())
-
-
-def _corpus(name: str, command_name: str, config: BaseModel, needs: tuple[str, ...], inputs: tuple[str, ...]) -> Step:
-    command, file = own(name, command_name, config, labels=("source_name",))
-    outputs = ("corpus.jsonl", "provenance.jsonl", "summary.json", "dataset_info.json")
-    return Step(name, "corpus", "data", Call((command,), (file,), outputs), needs, inputs=inputs)
 
 
 def evaluation(s: Setting, model: Model, room: str = "base") -> Step:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mot_plugin import __version__
+from mot_plugin import __version__, cli_corpus
 from mot_plugin.errors import FileError, MotError
+from mot_plugin.terminal import MachineFile, RecipeFile, RunFolder, console, recipe_file, view
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from mot_plugin.run import Prepared
 
 app = typer.Typer(
@@ -24,12 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, for example recipes/quickstart.yaml")]
-MachineFile = Annotated[
-    Path | None, typer.Option("--machine", "-m", metavar="FILE", help="Where it runs; this computer if not given")
-]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, for example runs/quickstart")]
+app.add_typer(cli_corpus.app, name="corpus")
 
 
 def main() -> None:
@@ -63,12 +57,9 @@ def run(
     """Run a recipe to its report. Run it again to resume, or after a change: only what depends on it runs."""
     from mot_plugin import machine as machines
     from mot_plugin import run as runs
-    from mot_plugin.views import LiveView, PlainView
 
-    console = _console()
-    view = LiveView(console) if console.is_terminal and not plain else PlainView(console)
     try:
-        runs.run(_recipe(recipe), machines.load(machine), view)
+        runs.run(recipe_file(recipe), machines.load(machine), view(plain=plain))
     except KeyboardInterrupt:
         print("\nstopped; run the same command again to go on from here", file=sys.stderr)
         raise typer.Exit(130) from None
@@ -88,7 +79,7 @@ def plan(
     from mot_plugin import machine as machines
     from mot_plugin import run as runs
 
-    ready = runs.prepare(_recipe(recipe), machines.load(machine))
+    ready = runs.prepare(recipe_file(recipe), machines.load(machine))
     if out is not None:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise FileError(f"{out} is not an empty folder: nothing was written")
@@ -97,7 +88,7 @@ def plan(
     if as_json:
         print(json.dumps({"steps": _for_programs(ready)}, indent=1))
     elif out is None:
-        _console().print(views.planned(ready.plan, ready.found, ready.machine))
+        console().print(views.planned(ready.plan, ready.found, ready.machine))
 
 
 @app.command()
@@ -113,7 +104,7 @@ def status(
     if as_json:
         print(json.dumps({"steps": views.status_rows(run_folder)}, indent=1))
     else:
-        _console().print(views.statuses(run_folder))
+        console().print(views.statuses(run_folder))
 
 
 @app.command()
@@ -125,7 +116,7 @@ def report(folder: RunFolder) -> None:
 
     run_folder = Folder(folder)
     render(run_folder)
-    views.report(_console(), run_folder)
+    views.report(console(), run_folder)
 
 
 @app.command()
@@ -134,7 +125,7 @@ def diagnose(folder: RunFolder) -> None:
     from mot_plugin import views
     from mot_plugin.folder import Folder
 
-    _console().print(views.merges(Folder(folder)), markup=False, soft_wrap=True)
+    console().print(views.merges(Folder(folder)), markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -152,7 +143,7 @@ def ablate(
     from mot_plugin import machine as machines
     from mot_plugin import run as runs
 
-    place, path = machines.load(machine), _recipe(recipe)
+    place, path = machines.load(machine), recipe_file(recipe)
     base = runs.prepare(path, place)
     without = list(base.recipe.teachers) if drop_teacher == "all" else _listed(drop_teacher)
     try:
@@ -219,25 +210,6 @@ def own_step(
     from mot_plugin import steps
 
     steps.run(name, config)
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)  # a pipe has no width of its own
-
-
-def _recipe(path: Path) -> Path:
-    """The file as given; a name that is no file gets a hint at what is shipped."""
-    if path.exists():
-        return path
-    from mot_plugin import shipped
-
-    known = [file.stem for file in sorted(shipped.path("recipes").glob("*.yaml"))]
-    raise FileError(
-        f"{path}: no such file. Shipped recipes: {', '.join(known)}; copy one with `mot-plugin recipes --copy NAME`"
-    )
 
 
 def _listed(text: str) -> list[str]:

@@ -10,20 +10,23 @@ from mot_plugin.folder import Folder
 from mot_plugin.step import Plan, Step
 from mot_plugin.store import Store
 from mot_plugin.supervise import tail
+from mot_plugin.teachers import progress
 from mot_plugin.tools import llamafactory, lm_eval
 
 
 def now(folder: Folder, step: Step) -> tuple[float | None, str]:
     """(share done or None, words) of a running step."""
     if step.kind == "train":
-        progress = _training(folder.work(step.name))
-        if progress:
-            at, of, loss = progress
+        trained = _training(folder.work(step.name))
+        if trained:
+            at, of, loss = trained
             return at / of, f"optimizer step {at} of {of}, loss {loss:.3f}"
         return None, "loading"
     if step.kind == "evaluate":
         answers = lm_eval.progress(tail(folder.log(step.name), 50))
         return (answers[0] / answers[1], f"{answers[0]} of {answers[1]} answers") if answers else (None, "loading")
+    if step.kind == "traces" and (counts := progress.read(folder.work(step.name))):
+        return counts["done"] / counts["prompts"], progress.words(counts)
     return None, "working"
 
 
@@ -31,8 +34,8 @@ def result(folder: Folder, step: Step) -> str:
     """What a finished step left, in words."""
     out = folder.root / "artifacts" / step.name
     if step.kind == "train":
-        progress = _training(out)
-        return f"loss {progress[2]:.3f}" if progress and progress[2] is not None else ""
+        trained = _training(out)
+        return f"loss {trained[2]:.3f}" if trained and trained[2] is not None else ""
     if step.kind == "evaluate":
         tasks = _json(out / "scores.json").get("tasks", {})
         return ", ".join(_score(task, found) for task, found in tasks.items())
@@ -42,6 +45,11 @@ def result(folder: Folder, step: Step) -> str:
     if step.kind == "corpus":
         summary = _json(out / "summary.json")
         return f"{summary['kept']} of {summary['prompts']} prompts" if summary else ""
+    if step.kind == "source":
+        summary = _json(out / "summary.json")
+        return f"{summary['counts']['drawn']} of {summary['counts']['rows']} rows" if summary else ""
+    if step.kind == "traces":
+        return _asked(_json(out / "summary.json"))
     if step.kind == "select":
         chosen = _json(out / "choice.json")
         return f"best so far: {chosen['label']}, {chosen['average']}" if chosen else ""
@@ -81,6 +89,15 @@ def clock(seconds: float) -> str:
 def since(started: float) -> str:
     """Time since a moment, as a clock."""
     return clock(max(0.0, time.time() - started))
+
+
+def _asked(summary: dict[str, Any]) -> str:
+    """`97 of 200 prompts, 1.2 million tokens, 12,371 per kept trace`."""
+    if not summary:
+        return ""
+    spent, kept = summary["completion_tokens"], summary["kept"]
+    each = f", {spent / kept:,.0f} per kept trace" if kept else ""
+    return f"{kept} of {summary['prompts']} prompts, {summary['samples']} samples, {spent:,} tokens{each}"
 
 
 def _score(task: str, found: dict[str, Any]) -> str:

@@ -3,14 +3,14 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mot_plugin import strict
-from mot_plugin.tools import llamafactory, lm_eval, mergekit
+from mot_plugin.tools import llamafactory, lm_eval, mergekit, vllm
 
-TOOLS = (llamafactory.TOOL, mergekit.TOOL, lm_eval.TOOL)
+TOOLS = (llamafactory.TOOL, mergekit.TOOL, lm_eval.TOOL, vllm.TOOL)
 
 
 class Part(BaseModel):
@@ -44,6 +44,36 @@ class Merge(Part):
     """stream: the same bits from the same file for weighted means, near the disk's own speed; other methods stay mergekit's."""
 
 
+class TeacherPlace(Part):
+    """Where one teacher answers: an endpoint, or a server that is started here for the time of its step."""
+
+    endpoint: str | None = None
+    """Base URL of an OpenAI-compatible API, up to and including /v1."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key. The key itself is in no file."""
+    model: str | None = None
+    """The endpoint's name for the model, if it is not the recipe's."""
+    serve: dict[str, Any] | None = None
+    """Serve the recipe's model with vLLM on this machine's GPUs: flags of `vllm serve`, by their own names."""
+    server: Annotated[list[str], Field(min_length=1)] | None = None
+    """Another server's argv; `{model}` and `{port}` are replaced."""
+    concurrency: Annotated[int, Field(ge=1)] = 32
+    """Requests at once."""
+    timeout_seconds: Annotated[float, Field(gt=0)] = 3600
+    attempts: Annotated[int, Field(ge=1)] = 8
+    """Tries of one request, with growing waits between them."""
+    backoff_seconds: Annotated[float, Field(ge=0)] = 1
+    body: dict[str, Any] = {}
+    """Fields that this server wants in a request and that shape no text, such as {reasoning_format: none}."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        given = [name for name in ("endpoint", "serve", "server") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"has {' and '.join(given)}: one of them")
+        return self
+
+
 class Storage(Part):
     """Where runs lie; relative paths start at the folder in which the command is given."""
 
@@ -66,6 +96,8 @@ class Machine(Part):
     """LLaMA-Factory's keys that belong to a place: per_device_train_batch_size, deepspeed, use_cpu, workers."""
     eval: Eval = Eval()
     merge: Merge = Merge()
+    teachers: dict[str, TeacherPlace] = {}
+    """Where teachers answer, by their names in the recipe; `"*"` is for those that are not named."""
     env: dict[str, str] = {}
     """Environment of every command."""
     storage: Storage = Storage()
@@ -78,6 +110,11 @@ class Machine(Part):
     def gpu_count(self) -> int:
         """GPUs to plan for; `auto` has been resolved by `load`."""
         return 0 if self.gpus == "auto" else self.gpus
+
+    def teacher(self, name: str) -> TeacherPlace:
+        """Where a teacher answers: as the file says; served on the GPUs here if there are some; else nowhere yet."""
+        said = self.teachers.get(name) or self.teachers.get("*")
+        return said or TeacherPlace(serve={} if self.gpu_count else None)
 
     def tool(self, name: str) -> Tool:
         """How `name` is started: as the file says, else the command of that name."""

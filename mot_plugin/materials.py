@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,11 @@ from mot_plugin import shipped
 from mot_plugin.errors import FileError
 from mot_plugin.machine import Machine
 from mot_plugin.recipe import Recipe
+from mot_plugin.sources.benchmarks import Benchmark
 from mot_plugin.step import MISSING
 from mot_plugin.store import replace_text
 from mot_plugin.strict import suggest
+from mot_plugin.students import of_run as students_of
 from mot_plugin.tools import lm_eval
 
 
@@ -34,22 +36,84 @@ class Materials:
     links: dict[str, str]
     digests: dict[str, str]
     datasets: str | None
+    traces: dict[str, str]
+    """Where the recorded traces of a teacher lie in the run folder."""
+    students: dict[str, str]
+    """A teacher that is a run's student -> what its samples are kept under: its name and what is in it."""
+    samples: str
+    """Folder of all samples that live teachers have given."""
+    benchmarks: dict[str, Benchmark]
+    """Task -> its problems, which no problem of the source may repeat."""
+    benchmark_data: tuple[str, ...]
+    """Names of inputs that these read."""
 
 
 def gather(recipe: Recipe, recipe_path: Path, machine: Machine, cache: Path | None = None) -> Materials:
     """Read and hash. `cache` remembers digests of unchanged files. Raises FileError; a missing input is only noted."""
     home = recipe_path.parent
     merges = tuple(merge_text(name, home) for name in (recipe.methods.mot.merges if recipe.methods.mot else ()))
-    tasks = _tasks(recipe)
-    links = {f"inputs/traces/{name}.jsonl": _resolve(home, teacher.traces) for name, teacher in recipe.teachers.items()}
+    tasks = _tasks(recipe.eval.tasks, "eval.tasks")
+    traces = {name: _traces_link(name, teacher.traces) for name, teacher in recipe.teachers.items() if teacher.traces}
+    links = {link: _resolve(home, recipe.teachers[name].traces or "") for name, link in traces.items()}
+    for name, teacher in recipe.teachers.items():
+        if teacher.run is not None:
+            links[f"inputs/teachers/{name}"] = str(students_of(Path(_resolve(home, teacher.run)), teacher.student))
     if recipe.student_folder:
         links["inputs/student"] = _resolve(home, recipe.student_folder)
+    if recipe.source.file is not None and recipe.source.hub is None:
+        links["inputs/source"] = _resolve(home, recipe.source.file)
+    against = _benchmarks(recipe, machine)
     data = {f"eval data {path}": str(_data_path(path)) for path in _data_paths(tasks)}
+    problems = {f"eval data {path}": str(_data_path(path)) for one in against.values() for path in one.paths()}
     remembered = _Digests(cache)
-    digests = {name: remembered.of(Path(path)) for name, path in {**links, **data}.items()}
+    digests = {name: remembered.of(Path(path)) for name, path in {**links, **data, **problems}.items()}
     remembered.save()
-    datasets = str(Path(machine.storage.datasets).resolve()) if machine.storage.datasets else None
-    return Materials(merges, tasks, tuple(data), links, digests, datasets)
+    return Materials(
+        merges=merges,
+        tasks=tasks,
+        task_data=tuple(data),
+        links=links,
+        digests=digests,
+        datasets=_datasets(machine),
+        traces=traces,
+        students={
+            name: f"{teacher.run}-{teacher.student}-{digests[f'inputs/teachers/{name}']}"
+            for name, teacher in recipe.teachers.items()
+            if teacher.run is not None
+        },
+        samples=str(_store(machine) / "samples"),
+        benchmarks=against,
+        benchmark_data=tuple(problems),
+    )
+
+
+def _traces_link(name: str, path: str) -> str:
+    """A file keeps its ending, which says how it is read; a folder has none."""
+    suffix = "".join(Path(path).suffixes[-2:]) if path.endswith(".gz") else Path(path).suffix
+    return f"inputs/traces/{name}{suffix}"
+
+
+def _store(machine: Machine) -> Path:
+    """Where samples lie beside artifacts; an absolute path is right for whoever runs the step."""
+    return Path(machine.storage.store or Path(machine.storage.runs) / ".store").resolve()
+
+
+def _datasets(machine: Machine) -> str | None:
+    return str(Path(machine.storage.datasets).resolve()) if machine.storage.datasets else None
+
+
+def _benchmarks(recipe: Recipe, machine: Machine) -> dict[str, Benchmark]:
+    """What the source must not hold: the problems of its `decontaminate`, else of the recipe's own tasks."""
+    if recipe.source.file is None:
+        return {}
+    named = recipe.source.decontaminate
+    wanted = recipe.eval.tasks if named is None else named
+    files = _tasks(wanted, "source.decontaminate" if named is not None else "eval.tasks")
+    return {
+        task: Benchmark(loader=loader, arguments={**arguments, "mot_data_dir": _datasets(machine)})
+        for task in wanted
+        for loader, arguments in (lm_eval.data(task, files),)
+    }
 
 
 def _resolve(home: Path, path: str) -> str:
@@ -67,7 +131,7 @@ def merge_text(wanted: str, home: Path) -> tuple[str, str]:
     return (wanted if own.is_file() else f"{wanted}.yaml"), path.read_text(encoding="utf-8")
 
 
-def _tasks(recipe: Recipe) -> tuple[lm_eval.TaskFile, ...]:
+def _tasks(wanted: Sequence[str], where: str) -> tuple[lm_eval.TaskFile, ...]:
     root = shipped.path("eval")
     files = [
         lm_eval.TaskFile(str(file.relative_to(root)), file.read_text(encoding="utf-8"))
@@ -75,12 +139,12 @@ def _tasks(recipe: Recipe) -> tuple[lm_eval.TaskFile, ...]:
         if file.is_file() and file.suffix in ("", ".yaml", ".py")
     ]
     known = lm_eval.names(files)
-    for task in recipe.eval.tasks:
+    for task in wanted:
         if task not in known:
             raise FileError(
-                f"eval.tasks: no task {task!r} below eval/{suggest(task, known) or '; there are ' + ', '.join(sorted(known))}"
+                f"{where}: no task {task!r} below eval/{suggest(task, known) or '; there are ' + ', '.join(sorted(known))}"
             )
-    return lm_eval.find(recipe.eval.tasks, files)
+    return lm_eval.find(wanted, files)
 
 
 def _data_paths(tasks: tuple[lm_eval.TaskFile, ...]) -> Iterator[str]:

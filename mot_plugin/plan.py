@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from mot_plugin import blocks, methods
+from mot_plugin import blocks, corpora, methods
 from mot_plugin.blocks import Setting, artifact, own, work
 from mot_plugin.errors import FileError
 from mot_plugin.machine import Machine
@@ -25,7 +25,7 @@ def plan(recipe: Recipe, machine: Machine, materials: Materials) -> Plan:
     """Every step of the recipe on this machine. Raises FileError for a combination that cannot work."""
     setting = Setting(recipe, machine, materials)
     try:
-        steps = [blocks.student(setting), *blocks.corpora(setting)]
+        steps = [blocks.student(setting), *corpora.data(setting)]
         for name, steps_of in METHODS.items():
             if getattr(recipe.methods, name) is not None:
                 steps += steps_of(setting)
@@ -55,7 +55,7 @@ def _report(s: Setting, before: Plan) -> Step:
     config = write.Config(
         recipe=s.recipe.name,
         student=s.recipe.student.rpartition("/")[2].partition("@")[0],
-        source=s.recipe.source or s.recipe.name,
+        source=s.recipe.source_name,
         rows=rows,
         tasks=list(s.recipe.eval.tasks),
         metric=s.recipe.eval.metric,

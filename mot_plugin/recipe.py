@@ -1,12 +1,16 @@
 """Recipe: the science that a user wrote in one YAML file. Strict, frozen, nothing derived."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from mot_plugin import strict
+from mot_plugin.sources import formats
+from mot_plugin.teachers import layouts
+from mot_plugin.teachers.asking import Sampling
+from mot_plugin.teachers.recorded import OURS
 from mot_plugin.tools import llamafactory
 
 # Names become folders, LLaMA-Factory data set names (where `,` separates) and mergekit paths (`+` is LoRA, `@` a revision).
@@ -22,11 +26,60 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Teacher(Part):
-    """Where one teacher's chains of thought come from."""
+class Source(Part):
+    """The problems that teachers are asked (paper, section 4.1). Only a name where all traces are recorded ones."""
 
-    traces: str
-    """JSONL of recorded answers, one prompt per line; a relative path starts at the recipe's folder."""
+    name: str = ""
+    """As tables print it; the recipe's own name if empty."""
+    file: str | None = None
+    """JSONL, JSON, CSV or parquet, or a folder of them, relative to the recipe; with `hub`, the path in that data set."""
+    hub: str | None = None
+    """A data set on the hub, `org/name@revision`."""
+    format: str = "columns"
+    """How a row is read: boba, s1k, or columns with a mapping of your own."""
+    columns: dict[str, str] = {}
+    sample: Steps | None = None
+    """So many problems, drawn by the seed whatever the order of the rows; all of them if not given."""
+    seed: int | None = None
+    """The recipe's own if not given."""
+    deduplicate: bool = True
+    decontaminate: list[Slug] | None = None
+    """Tasks whose problems must not be among them; those of `eval` if not given, `[]` for none."""
+    license: str | None = None
+
+
+class Teacher(Part):
+    """One teacher: recorded traces, a model that is asked, or the student of a run."""
+
+    traces: str | None = None
+    """Recorded answers; a relative path starts at the recipe's folder."""
+    format: str = "mot"
+    """How the traces are written: mot is ours, one prompt per line; others are listed in docs/corpora.md."""
+    columns: dict[str, str] = {}
+    named: str | None = None
+    """What the traces call this teacher, where they hold several."""
+    model: str | None = None
+    """Hub id with its revision, `org/name@revision`, or a vendor's name of it. The machine file says where it answers."""
+    run: str | None = None
+    """A run folder, relative to the recipe, whose student teaches."""
+    student: Literal["base", "STD", "MTD", "MoT"] = "MoT"
+    """Which student of that run; of several STD ones the best."""
+    sampling: Sampling | None = None
+    """Other than the recipe's own."""
+    license: str | None = None
+    """Of the traces, for the data card."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        given = [name for name in ("traces", "model", "run") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"needs one of traces, model and run, has {' and '.join(given) or 'none'}")
+        return self
+
+    @property
+    def live(self) -> bool:
+        """Whether it is asked, and not read."""
+        return self.traces is None
 
 
 class Corpus(Part):
@@ -35,6 +88,8 @@ class Corpus(Part):
     overlong: Literal["resample", "drop", "truncate"] = "resample"
     """A chosen trace longer than `sft.cutoff_len`: choose another correct one, else drop the prompt; or drop at once;
     or let LLaMA-Factory cut its end."""
+    verify: Literal["answers", "none"] = "answers"
+    """answers: a trace is kept if its final answer is the reference. none: if it is well-formed, for sources without references."""
     batching: Literal["exact", "trainer"] = "exact"
     """exact: every optimizer step sees exactly `global_batch_size` rows, in an order of ours.
     trainer: the Trainer's own epochs, each with a short last step."""
@@ -120,13 +175,25 @@ class Recipe(Part):
     sft: dict[str, Any]
     """LLaMA-Factory's own keys, passed through."""
     eval: Eval
-    source: str = ""
-    """Name of the data that the prompts come from, as tables print it. It is part of the corpora: a new name rebuilds them."""
+    source: Source = Source()
+    sampling: Sampling | None = None
+    """How teachers are sampled that are asked."""
     prompt: str = PROMPT
     """User turn of a training row: `{problem}` is replaced."""
     seed: int = 0
     global_batch_size: Steps = 64
     corpus: Corpus = Corpus()
+
+    @property
+    def source_name(self) -> str:
+        """What tables call the source."""
+        return self.source.name or self.name
+
+    def sampling_of(self, teacher: str) -> Sampling:
+        """How this live teacher is sampled; `load` has seen to it that there is one."""
+        sampling = self.teachers[teacher].sampling or self.sampling
+        assert sampling is not None
+        return sampling
 
     @property
     def student_folder(self) -> str | None:
@@ -159,6 +226,7 @@ def _impossible(document: strict.Document) -> Iterator[strict.Finding]:
     if isinstance(data.get("teachers"), dict) and "union" in data["teachers"]:
         found.append((("teachers", "union"), "this name is taken, choose another"))
     found += list(_weights_of_strangers(methods, data.get("teachers")))
+    found += list(_of_live_teachers(data))
     if isinstance(sft, dict):
         found += [(("sft", *key), message) for key, message in llamafactory.refuse(sft)]
     yield from ((document.line(key), key, message) for key, message in found)
@@ -173,3 +241,35 @@ def _weights_of_strangers(methods: Any, teachers: Any) -> Iterator[tuple[strict.
         absent = sorted(teachers.keys() - weights.keys())
         if absent:
             yield ("methods", "mot", "weights"), f"names no weight for {', '.join(absent)}"
+
+
+def _of_live_teachers(data: dict[str, Any]) -> Iterator[tuple[strict.Key, str]]:
+    """A teacher that is asked needs problems to be asked, and somebody's decision how."""
+    source, teachers = data.get("source"), data.get("teachers")
+    named = teachers.items() if isinstance(teachers, dict) else ()
+    live = {name: teacher for name, teacher in named if isinstance(teacher, dict) and {"model", "run"} & teacher.keys()}
+    fields = source if isinstance(source, dict) else {}
+    if isinstance(source, str):
+        yield ("source",), f"is a mapping: write {{name: {source}}}"
+    elif live and not {"file", "hub"} & fields.keys():
+        yield ("source",), f"has neither file nor hub, and {', '.join(live)} must be asked about something"
+    if "hub" in fields and not fields.get("file"):
+        yield ("source", "hub"), "needs `file`: the path of the rows in that data set"
+    for name, teacher in live.items():
+        if "sampling" not in teacher and "sampling" not in data:
+            yield ("teachers", name), "is asked, and nothing says how: give the recipe `sampling`"
+    yield from _unknown_formats(fields, dict(named))
+    mapping = fields.get("columns", {})
+    if fields.get("format", "columns") in formats.FORMATS and isinstance(mapping, dict):
+        for message in formats.wrong_columns(fields.get("format", "columns"), mapping):
+            yield ("source", "columns"), message
+
+
+def _unknown_formats(source: dict[str, Any], teachers: dict[str, Any]) -> Iterator[tuple[strict.Key, str]]:
+    written: list[tuple[strict.Key, Any, Collection[str]]] = [(("source", "format"), source.get("format"), formats.FORMATS)]
+    for name, teacher in teachers.items():
+        if isinstance(teacher, dict):
+            written.append((("teachers", name, "format"), teacher.get("format"), (OURS, *layouts.FORMATS)))
+    for key, wanted, known in written:
+        if isinstance(wanted, str) and wanted not in known:
+            yield key, f"no format {wanted!r}{strict.suggest(wanted, known) or '; there are ' + ', '.join(sorted(known))}"

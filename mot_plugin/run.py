@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,10 +37,16 @@ class Prepared:
     plan: Plan
     found: dict[str, Status]
 
+    goals: frozenset[str] = frozenset()
+    """Kinds of steps that are wanted, with what they need; empty for all."""
+
     @property
     def todo(self) -> list[Step]:
         """The steps that have to run, in order."""
-        return [step for step in self.plan.steps if self.found[step.name].state == "todo"]
+        wanted = {step.name for step in self.plan.steps if not self.goals or step.kind in self.goals}
+        for step in reversed(self.plan.steps):
+            wanted |= set(step.needs) if step.name in wanted else set()
+        return [step for step in self.plan.steps if step.name in wanted and self.found[step.name].state == "todo"]
 
 
 def prepare(recipe_path: Path, machine: Machine) -> Prepared:
@@ -55,9 +61,12 @@ def prepare(recipe_path: Path, machine: Machine) -> Prepared:
     return Prepared(recipe, machine, folder, made, state.judge(made, store, folder.parts()))
 
 
-def run(recipe_path: Path, machine: Machine, view: View, executor: str = "serial") -> Folder:
-    """Run a recipe to its report; a finished one does nothing. Raises MotError: bad files, missing things, failed steps."""
-    ready = prepare(recipe_path, machine)
+def run(recipe_path: Path, machine: Machine, view: View, executor: str = "serial", goals: Iterable[str] = ()) -> Folder:
+    """Run a recipe to its report; a finished one does nothing. `goals` are kinds of steps to stop at, `corpus` for example.
+
+    Raises MotError: bad files, missing things, failed steps.
+    """
+    ready = replace(prepare(recipe_path, machine), goals=frozenset(goals))
     folder, store = ready.folder, store_of(machine, ready.folder.root.parent)
     _refuse_missing(ready)
     with disk_full_in_words(), _locked(folder), _stoppable():
@@ -71,15 +80,16 @@ def run(recipe_path: Path, machine: Machine, view: View, executor: str = "serial
         if machine.storage.keep == "selected":  # what a killed run had no time to delete
             collect(folder, ready.plan, store)
         if not ready.todo:
-            view.nothing_to_do(folder)
+            view.nothing_to_do(folder, ready.goals)
             return folder
         with view.watching(folder, ready.plan, ready.todo, store) as tell:
             outcome = EXECUTORS[executor](folder.root.resolve(), ready.todo, tell)
         if outcome.failed:
-            render(folder)
+            if not ready.goals:
+                render(folder)
             raise StepFailed(describe(ready, outcome))
         shutil.rmtree(folder.root / "work", ignore_errors=True)  # empty, or left by steps that are no more
-    view.finished(folder)
+    view.finished(folder, ready.goals)
     return folder
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mot_plugin.errors import FileError
+from mot_plugin.errors import FileError, MissingTool
 
 STEPS = {
     "student": "mot_plugin.students",
+    "problems": "mot_plugin.sources.step",
+    "sample": "mot_plugin.teachers.sample",
     "corpus": "mot_plugin.corpus.build",
     "union": "mot_plugin.corpus.union",
     "order": "mot_plugin.corpus.order",
@@ -25,7 +27,7 @@ STEPS = {
 
 
 def run(name: str, config: Path) -> None:
-    """Run one step of ours on its config, in the current folder. Raises MotError."""
+    """Run one step of ours on its config, in the current folder. Raises MotError, also for a package that is missing."""
     if name not in STEPS:
         raise FileError(f"no step {name!r}; there are {', '.join(STEPS)}")
     module = importlib.import_module(STEPS[name])
@@ -35,4 +37,9 @@ def run(name: str, config: Path) -> None:
         raise FileError(f"{config}: no such file (configs are relative to the run folder)") from None
     except ValidationError as error:
         raise FileError(f"{config} is not a config of step {name}\n{error}") from None
-    module.run(checked)
+    try:
+        module.run(checked)
+    except ModuleNotFoundError as error:
+        raise MissingTool(
+            f"step {name} needs the package {error.name}, which this Python lacks: pip install 'mot-plugin[corpus,eval]'"
+        ) from None

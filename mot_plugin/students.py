@@ -1,5 +1,6 @@
 """Step `student`: the model that training starts from, as a folder of the run; from the hub or a local folder."""
 
+import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -44,6 +45,25 @@ def run(config: Config) -> None:
     except CheckFailed as error:
         raise CheckFailed(f"the student {config.model} is damaged; download or copy it again\n{error}") from None
     link_model(source, Path(config.out) / "model")
+
+
+def of_run(run: Path, which: str) -> Path:
+    """The model folder of a run's student: base, the best STD, MTD or MoT. Nothing need be there (yet)."""
+    artifacts = run / "artifacts"
+    if which == "base":
+        return artifacts / "base" / "student" / "model"
+    if which == "MoT":
+        return run / "student"
+    if which == "MTD":
+        return artifacts / "mtd" / "select" / "model"
+    chosen = {
+        file: json.loads(file.read_text(encoding="utf-8"))
+        for file in sorted(artifacts.glob("std/*/select/choice.json"))
+    }
+    best = max(
+        chosen, key=lambda file: float(chosen[file]["average"]), default=artifacts / "std" / "none" / "choice.json"
+    )
+    return best.parent / "model"
 
 
 def _download(model: str, revision: str | None) -> Path:

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,8 +25,8 @@ MARKS = {"done": "[green]✔[/]", "failed": "[red]✘[/]", "blocked": "[yellow]�
 class View(Protocol):
     """How a run is shown."""
 
-    def nothing_to_do(self, folder: Folder) -> None: ...
-    def finished(self, folder: Folder) -> None: ...
+    def nothing_to_do(self, folder: Folder, goals: Collection[str]) -> None: ...
+    def finished(self, folder: Folder, goals: Collection[str]) -> None: ...
     def watching(
         self, folder: Folder, plan: Plan, todo: list[Step], store: Store
     ) -> AbstractContextManager[Watcher]: ...
@@ -38,13 +38,11 @@ class PlainView:
     def __init__(self, console: "Console") -> None:
         self._say = console
 
-    def nothing_to_do(self, folder: Folder) -> None:
-        self._say.print(
-            f"{folder.root}: everything is done; report at {folder.root / 'report' / 'report.md'}", soft_wrap=True
-        )
+    def nothing_to_do(self, folder: Folder, goals: Collection[str]) -> None:
+        self._say.print(f"{folder.root}: everything is done; {_where(folder, goals)}", soft_wrap=True)
 
-    def finished(self, folder: Folder) -> None:
-        report(self._say, folder)
+    def finished(self, folder: Folder, goals: Collection[str]) -> None:
+        ending(self._say, folder, goals)
 
     @contextmanager
     def watching(self, folder: Folder, plan: Plan, todo: list[Step], store: Store) -> Iterator[Watcher]:
@@ -78,13 +76,11 @@ class LiveView:
     def __init__(self, console: "Console") -> None:
         self._say = console
 
-    def nothing_to_do(self, folder: Folder) -> None:
-        self._say.print(
-            f"[green]✔[/] everything is done; report at {folder.root / 'report' / 'report.md'}", soft_wrap=True
-        )
+    def nothing_to_do(self, folder: Folder, goals: Collection[str]) -> None:
+        self._say.print(f"[green]✔[/] everything is done; {_where(folder, goals)}", soft_wrap=True)
 
-    def finished(self, folder: Folder) -> None:
-        report(self._say, folder)
+    def finished(self, folder: Folder, goals: Collection[str]) -> None:
+        ending(self._say, folder, goals)
 
     @contextmanager
     def watching(self, folder: Folder, plan: Plan, todo: list[Step], store: Store) -> Iterator[Watcher]:
@@ -246,6 +242,25 @@ def merges(folder: Folder) -> str:
         return f"{folder.root}: no merge was measured (methods.mot.diagnose is off, or none is done yet)"
     pictures = [str(one / measured.PICTURE) for one in folders if (one / measured.PICTURE).is_file()]
     return "\n".join([markdown.render(table), "heat maps, with numbers per layer and module beside them:", *pictures])
+
+
+def _where(folder: Folder, goals: Collection[str]) -> str:
+    return (
+        f"corpora below {folder.root / 'artifacts' / 'corpus'}"
+        if goals
+        else f"report at {folder.root / 'report' / 'report.md'}"
+    )
+
+
+def ending(console: "Console", folder: Folder, goals: Collection[str]) -> None:
+    """The end of a run, or of the part of it that was wanted."""
+    if not goals:
+        report(console, folder)
+        return
+    for step in folder.plan().steps:
+        if step.kind in goals:
+            console.print(f"{step.name:<24} {glance.result(folder, step)}", highlight=False, soft_wrap=True)
+    console.print(f"[dim]{_where(folder, goals)}[/]", soft_wrap=True)
 
 
 def report(console: "Console", folder: Folder) -> None:

@@ -1,10 +1,58 @@
-"""Worlds for whole runs with the fake tools: a new one, and one whose run is finished."""
+"""Worlds for whole runs with the fake tools: a new one, and one whose run is finished. And a tiny student tokenizer."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fake_world import World, copy_world, make_world
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+# Qwen3's row for a user and an assistant turn, with a date, loop controls and marked generations thrown in.
+TEMPLATE = """\
+{%- if messages[0].role == 'system' %}
+    {{- raise_exception('no system turns here') }}
+{%- endif %}
+{# the day is written by strftime_now in some templates #}
+{% for message in messages %}
+    {%- if message.role == 'user' %}
+{{ '<|im_start|>user\\n' + message.content + eos_token + '\\n' }}
+    {%- else %}
+{{ '<|im_start|>assistant\\n' }}
+        {%- generation %}
+{{ message.content + eos_token + '\\n' }}
+        {%- endgeneration %}
+    {%- endif %}
+{% endfor %}
+{{ {'turns': messages|length, 'text': '<a & b>'} | tojson }}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\\n' }}
+{%- endif %}
+"""
+
+
+@pytest.fixture(scope="session")
+def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One token per byte, plus chat and think tokens, with its template in a file of its own."""
+    folder = tmp_path_factory.mktemp("student")
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({character: index for index, character in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
+    tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in ("<think>", "</think>")])
+    tokenizer.enable_truncation(16)
+    tokenizer.enable_padding(length=8)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": {"__type": "AddedToken", "content": "<|im_end|>", "special": True},
+        "pad_token": "<|endoftext|>",
+        "add_bos_token": False,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    (folder / "chat_template.jinja").write_text(TEMPLATE)
+    return folder
 
 
 @pytest.fixture

@@ -216,7 +216,7 @@ def recipe(rounds: int) -> dict[str, Any]:
     """Two teachers, two optimizer steps a round."""
     return {
         "name": "tiny",
-        "source": "SUMS",
+        "source": {"name": "SUMS"},
         "student": "./student",
         "teachers": {teacher: {"traces": f"{teacher}.jsonl"} for teacher in TEACHERS},
         "methods": {"base": {}, "mot": {"rounds": rounds, "steps": 2}},

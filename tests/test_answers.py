@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mot_plugin.answers import Thought, as_integer, final_answer, last_boxed, same_answer, split_thinking
+from mot_plugin.answers import (
+    Thought,
+    as_integer,
+    by_mathematics,
+    final_answer,
+    last_boxed,
+    quickly,
+    same_answer,
+    split_thinking,
+    unverifiable,
+    verifiable,
+)
 
 INTEGERS = {
     "25": 25,
@@ -180,6 +191,7 @@ def test_a_box_inside_the_thought_is_no_answer() -> None:
         (r"25\text{ cm}", "25"),
         ("52_8", "52_{8}"),
         ("7, 8", "8, 7"),
+        (r"17.5\%", "17.5%"),
     ],
 )
 def test_same(predicted: str, reference: str) -> None:
@@ -207,6 +219,88 @@ def test_same(predicted: str, reference: str) -> None:
 )
 def test_not_the_same(predicted: str, reference: str) -> None:
     assert not same_answer(predicted, reference)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "reference", "said"),
+    [
+        ("025", r"so it is \boxed{25}", True),
+        ("24", "25", False),
+        (r"\text{Evelyn}", "evelyn", True),
+        (r"\dfrac{1}{2}", r"\frac{1}{2}", True),
+        ("52_8", "52_9", False),
+        ("", "25", False),
+        ("1" * 3000, "25", False),
+        ("0.5", r"\frac{1}{2}", None),
+        ("7 or 8", "7", None),
+        ("9^{9^{9^9}}", "25", None),
+    ],
+)
+def test_what_is_decided_without_mathematics(*, predicted: str, reference: str, said: bool | None) -> None:
+    assert quickly(predicted, reference) is said
+
+
+@given(st.sampled_from(sorted(INTEGERS)), st.sampled_from([*sorted(INTEGERS), r"\frac{1}{2}", "x"]))
+def test_the_quick_way_says_what_the_whole_way_says(predicted: str, reference: str) -> None:
+    decided = quickly(predicted, reference)
+    assert decided is None or decided == same_answer(predicted, reference)
+    if reference in INTEGERS:
+        assert decided == (INTEGERS[predicted] == INTEGERS[reference])
+
+
+def test_math_verify_is_told_what_stands_in_the_box() -> None:
+    assert by_mathematics(r"\boxed{\sqrt{8}}", r"We know that $2\sqrt 2$ is \boxed{2\sqrt{2}}.", None)
+    assert not by_mathematics(r"\sqrt{7}", r"2\sqrt{2}", 5)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        *INTEGERS,
+        "Evelyn",
+        "B",
+        r"\text{(B)}",
+        "(1,2]",
+        r"\frac{1}{2}",
+        r"x \in (-\infty, 3] \cup [5, \infty)",
+        r"\begin{pmatrix} -1/3 \\ 2/3 \\ 5/3 \end{pmatrix}",
+        r"$\text{a necessary but not a sufficient condition}$",
+        "17.5%",
+        "yes",
+        "不存在",
+        "x^2 + 3x - 4",
+        "so on and on for many words, as solutions go, until the end: \\boxed{25}",
+        "a = 1, b = 2, c = 3, d = 4",
+    ],
+)
+def test_what_answers_can_be_checked_against(reference: str) -> None:
+    assert unverifiable(reference) is None
+    assert verifiable(reference)
+
+
+@pytest.mark.parametrize(
+    ("reference", "reason"),
+    [
+        ("", "empty"),
+        (" \n", "empty"),
+        ("$$", "empty"),
+        (r"\boxed{}", "empty"),
+        ("1" * 501, "long"),
+        ("x + " * 200 + "x", "long"),
+        ("$" * 100_000, "long"),
+        ("Suppose that n is odd. Then n squared is odd as well, which was to be shown.", "prose"),
+        ("The point $P$ lies on the circle because the two angles at $A$ and $B$ are equal.", "prose"),
+        ("假设结论不成立则存在一个最小的反例由此可以构造出一个更小的反例矛盾所以结论成立", "prose"),
+        (r"\boxed{Let the first of the two players always answer with the mirrored move}", "prose"),
+        ("5 * 4 = 20\n#### 20", "derivation"),
+        ("x - 3 = 1 => x = 4", "derivation"),
+        (r"$x^2 = 4 \Rightarrow x = 2$", "derivation"),
+        (r"\begin{align*} 2x &= 8 \\ x &= 4 \end{align*}", "derivation"),
+    ],
+)
+def test_what_nothing_can_be_checked_against(reference: str, reason: str) -> None:
+    assert unverifiable(reference) == reason
+    assert not verifiable(reference)
 
 
 def test_answers_of_looping_models_take_no_time() -> None:

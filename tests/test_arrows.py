@@ -16,18 +16,23 @@ ROOT = Path(__file__).parents[1] / "mot_plugin"
 ORDER = """
 __main__
 cli
+cli_corpus
+offsite terminal
 run
 views
 glance executors
 supervise
 folder state plan steps
 methods
-merges trainings
+merges trainings corpora
 blocks ablate
-materials selection students
+materials selection
+students
 recipe machine corpus/ report/ merging/
-evals/ step strict
-tools/ store shipped answers errors __init__
+teachers/ evals/
+sources/
+step strict lengths
+tools/ store shipped answers chance errors __init__
 """
 PURE = (
     "plan",
@@ -180,12 +185,15 @@ def test_effects_are_seen() -> None:
 
 def test_few_places_start_processes() -> None:
     starting = {name for name, tree in MODULES.items() if "subprocess" in ast.unparse(tree)}
-    assert starting == {"executors", "machine", "supervise"}
+    # A served teacher lives as long as its step; a sandbox as long as the program in it.
+    inside = {"teachers.serve", "evals.code.sandbox", "evals.code.execute"}
+    assert starting == {"executors", "machine", "supervise"} | inside
 
 
-def test_only_the_supervisor_reads_the_environment() -> None:
+def test_few_places_read_the_environment() -> None:
     reading = {name for name, tree in MODULES.items() if re.search(r"os\.(environ|getenv)", ast.unparse(tree))}
-    assert reading == {"supervise"}
+    # A key is read where it is used, and nowhere else; the others hand an environment on, or clear it.
+    assert reading == {"supervise", "teachers.client", "teachers.serve", "evals.code.inside", "evals.code.proof"}
 
 
 def test_nothing_is_swallowed() -> None:
@@ -196,4 +204,4 @@ def test_nothing_is_swallowed() -> None:
                 assert node.type is not None, name
                 caught = {n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)}
                 # the tokenizers library raises nothing more precise
-                assert not broad & caught or name == "corpus.lengths", name
+                assert not broad & caught or name == "lengths", name

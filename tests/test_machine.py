@@ -73,7 +73,7 @@ MISTAKES = {
         "name: x\ntools:\n  lmeval: {command: [lm_eval]}",
         [
             "line 3    tools.lmeval: unknown tool, did you mean 'lm_eval'?; known: llamafactory-cli, mergekit-yaml, "
-            "lm_eval"
+            "lm_eval, vllm"
         ],
     ),
     "a command as one string": (

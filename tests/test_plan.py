@@ -28,7 +28,7 @@ CPU = machines.default(0)
 
 SMALL: dict[str, Any] = {
     "name": "small",
-    "source": "SMALL",
+    "source": {"name": "SMALL"},
     "student": "org/student",
     "teachers": {name: {"traces": f"{name}.jsonl"} for name in ("qwq", "r1", "v3")},
     "methods": {
@@ -84,6 +84,8 @@ def test_boba200_is_the_papers_main_run() -> None:
     made = boba()
     assert Counter(step.kind for step in made.steps) == {
         "student": 1,
+        "source": 1,
+        "traces": 4,
         "corpus": 5,
         "train": 25,
         "merge": 5,
@@ -366,7 +368,7 @@ def test_other_evaluation_settings_too(key: str) -> None:
 
 
 def test_the_recipes_name_matters_only_to_its_report() -> None:
-    for source in ("SMALL", ""):
+    for source in ({"name": "SMALL"}, {}):
         before = planned(lambda data, s=source: data.update(source=s))  # type: ignore[misc]
         after = planned(lambda data, s=source: data.update(source=s, name="ablation"))  # type: ignore[misc]
         assert differ(before, after) == {"report"}

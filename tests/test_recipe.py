@@ -89,7 +89,7 @@ MISTAKES = {
     "unknown key at the top": ([(1, "name: demo\nsed: 1")], ["line 2    sed: unknown key, did you mean 'seed'?"]),
     "unknown key of a teacher": (
         [(4, "  qwq: {trace: qwq.jsonl}")],
-        ["line 4    teachers.qwq.traces: missing", "line 4    teachers.qwq.trace: unknown key, did you mean 'traces'?"],
+        ["line 4    teachers.qwq.trace: unknown key, did you mean 'traces'?"],
     ),
     "unknown key of a method": (
         [(8, "  mot: {rounds: 2, steps: 4, merg: linear}")],
@@ -253,7 +253,6 @@ def test_everything_wrong_is_said_at_once_in_the_order_of_the_file(tmp_path: Pat
     )
     assert findings(tmp_path, text) == [
         "  line 2    name: given twice, first on line 1",
-        "  line 5    teachers.qwq.traces: missing",
         "  line 5    teachers.qwq.path: unknown key",
         "  line 9    methods.mot.rounds: must be at least 1, got 0",
         "  line 10   methods.std: steps (7) must be a multiple of save_steps (4): the end would not be evaluated",
@@ -269,3 +268,75 @@ def test_everything_wrong_is_said_at_once_in_the_order_of_the_file(tmp_path: Pat
 def test_an_empty_recipe_lists_what_it_needs(tmp_path: Path) -> None:
     needed = ("name", "student", "teachers", "methods", "sft", "eval")
     assert findings(tmp_path, "") == [f"  line 1    {key}: missing" for key in needed]
+
+
+LIVE = """\
+name: demo
+source: {file: problems.jsonl, columns: {problem: question}}
+student: ./student
+teachers:
+  qwq: {model: Qwen/QwQ-32B}
+methods: {base: {}}
+sampling: {n: 16, temperature: 0.6, top_p: 0.95, top_k: null, max_tokens: 32768}
+sft: {template: qwen3, cutoff_len: 512, learning_rate: 1.0e-5}
+eval: {tasks: [mot_aime24]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("model: Qwen/QwQ-32B", "", "line 5    teachers.qwq: needs one of traces, model and run, has none"),
+        (
+            "{model: ",
+            "{traces: a, model: ",
+            "line 5    teachers.qwq: needs one of traces, model and run, has traces and model",
+        ),
+        (
+            "file: problems.jsonl, ",
+            "",
+            "line 2    source: has neither file nor hub, and qwq must be asked about something",
+        ),
+        (
+            "{file: problems.jsonl, ",
+            "{hub: a/b, ",
+            "line 2    source.hub: needs `file`: the path of the rows in that data set",
+        ),
+        (
+            "source: {file: problems.jsonl, columns: {problem: question}}",
+            "source: BOBA",
+            "line 2    source: is a mapping: write {name: BOBA}",
+        ),
+        ("{file: ", "{format: bobo, file: ", "line 2    source.format: no format 'bobo', did you mean 'boba'?"),
+        (
+            "{model: Qwen/QwQ-32B}",
+            "{traces: a, format: opnr1}",
+            "line 5    teachers.qwq.format: no format 'opnr1', did you mean 'openr1'?",
+        ),
+        ("n: 16, ", "", "line 7    sampling.n: missing"),
+        ("top_k: null, ", "", "line 7    sampling.top_k: missing"),
+        ("temperature: 0.6", "temperature: warm", "line 7    sampling.temperature"),
+        ("n: 16", "n: 16, mode: best", "line 7    sampling.mode"),
+    ],
+)
+def test_mistakes_about_live_teachers_are_named(tmp_path: Path, before: str, after: str, message: str) -> None:
+    assert before in LIVE
+    assert any(one.startswith(f"  {message}") for one in findings(tmp_path, LIVE.replace(before, after))), findings(
+        tmp_path, LIVE.replace(before, after)
+    )
+
+
+def test_a_live_teacher_needs_a_sampling(tmp_path: Path) -> None:
+    lines = [line for line in LIVE.split("\n") if not line.startswith("sampling")]
+    assert findings(tmp_path, "\n".join(lines)) == [
+        "  line 5    teachers.qwq: is asked, and nothing says how: give the recipe `sampling`"
+    ]
+
+
+def test_a_teachers_own_sampling_wins(tmp_path: Path) -> None:
+    own = "{model: x, sampling: {n: 4, temperature: 1.0, top_p: 1.0, top_k: null, max_tokens: 100}}"
+    file = tmp_path / "live.yaml"
+    file.write_text(LIVE.replace("methods:", f"  r1: {own}\nmethods:"), encoding="utf-8")
+    made = recipe.load(file)
+    assert (made.sampling_of("qwq").n, made.sampling_of("r1").n) == (16, 4)
+    assert made.teachers["r1"].live

@@ -7,20 +7,17 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mot_plugin.corpus import folder
-from mot_plugin.corpus.choose import Rejected, judge, normalise, preferences
-from mot_plugin.corpus.lengths import TokenCount, token_count
-from mot_plugin.corpus.traces import Prompt, TraceFile
+from mot_plugin.corpus.choose import preferences
+from mot_plugin.corpus.remedies import nothing_kept
+from mot_plugin.corpus.sourced import sourced
 from mot_plugin.errors import CheckFailed
+from mot_plugin.lengths import TokenCount, token_count
+from mot_plugin.teachers.recorded import OURS, Recorded
+from mot_plugin.teachers.traces import Prompt
+from mot_plugin.teachers.verdicts import Judge, Rejected, normalise
+from mot_plugin.teachers.verify import Verifier
 
 _PLACE = "{problem}"
-_REMEDY = {
-    "truncated": "the answers ran into their token limit: sample them with a larger max_tokens",
-    "not_stopped": 'the finish_reason of a finished answer is "stop": see what your server wrote instead',
-    "unfinished": "no answer has a </think>: was the reasoning stored elsewhere, or thinking switched off?",
-    "no_answer": r"nothing is in \boxed{}: the teacher's prompt should ask for it",
-    "wrong": "the references may be of other problems, or worked solutions without a \\boxed{} answer",
-    "special_token": "chat tokens are in the answers: sample with skip_special_tokens",
-}
 
 
 class Config(BaseModel):
@@ -28,6 +25,8 @@ class Config(BaseModel):
 
     `overlong`, for a chosen sample with more: `resample` takes the next correct one and drops the prompt after the
     last, `drop` drops it at once, `truncate` keeps the row as it is, so that LLaMA-Factory cuts its end off.
+    `problems`, if given, are the only ones that count, with their references; traces of others are left out.
+    `verify`: `answers` keeps samples that say the same as the reference, `none` every well-formed one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,10 +34,15 @@ class Config(BaseModel):
     teacher: str
     source_name: str
     traces: str
+    trace_format: str = OURS
+    columns: dict[str, str] = {}
+    named: str | None = None
+    problems: str | None = None
     tokenizer: str
     prompt: str
     max_tokens: int = Field(gt=0)
     overlong: Literal["drop", "resample", "truncate"] = "resample"
+    verify: Literal["answers", "none"] = "answers"
     seed: int
     out: str
     format: int = 1
@@ -53,36 +57,48 @@ class Config(BaseModel):
 
 def run(config: Config) -> None:
     """Write the corpus folder. Raises MissingInput, FileError, or CheckFailed when there is no row to train on."""
-    prompts = sorted(TraceFile(Path(config.traces)).prompts(), key=lambda prompt: prompt.id)
+    recorded = Recorded(Path(config.traces), config.trace_format, config.columns, config.named).prompts()
+    prompts, lost = sourced(recorded, config.problems)
     count = token_count(Path(config.tokenizer))
-    rows: list[folder.Row] = []
-    dropped: Counter[str] = Counter()
-    verdicts: Counter[str] = Counter()
+    kept: dict[str, folder.Row] = {}
+    why: dict[str, str] = {}
     too_long = 0
-    for prompt in prompts:
-        judged = judge(prompt)
-        verdicts.update(judged)
+    with Verifier() as verifier:
+        judge = Judge(config.verify, verifier)
+        every = judge.verdicts_of(prompts)
+    for prompt, judged in zip(prompts, every, strict=True):
         row, longer = _row(config, prompt, preferences(prompt, judged, config.seed, config.teacher), count)
         too_long += longer
-        if row is None:
-            dropped["too_long" if longer else "no_correct_sample"] += 1
+        if row is not None:
+            kept[prompt.id] = row
+        elif longer:
+            why[prompt.id] = "too_long"
+        elif not prompt.samples:
+            why[prompt.id] = "no_trace"
         else:
-            rows.append(row)
-    if not rows:
-        raise CheckFailed(_nothing_kept(config, len(prompts), dropped, verdicts))
+            checked = config.verify == "none" or judge.checks(prompt.references)
+            why[prompt.id] = "no_correct_sample" if checked else "unverifiable"
+    verdicts = Counter(verdict for judged in every for verdict in judged)
+    dropped = Counter(why.values())
+    if not kept:
+        raise CheckFailed(nothing_kept(config.traces, config.max_tokens, len(prompts), dropped, verdicts))
     summary = {
         "name": f"{config.source_name}-{config.teacher}".upper(),
         "source": config.source_name,
         "teacher": config.teacher,
         "prompts": len(prompts),
         "samples": verdicts.total(),
-        "kept": len(rows),
+        "kept": len(kept),
         "dropped": dict(sorted(dropped.items())),
         "verdicts": dict(sorted(verdicts.items())),
         "too_long_samples": too_long,
-        "tokens": folder.token_statistics(rows),
+        "not_in_source": lost,
+        "tokens": folder.token_statistics(list(kept.values())),
     }
-    folder.write(Path(config.out), config.teacher, rows, summary)
+    out = Path(config.out)
+    folder.write(out, config.teacher, list(kept.values()), summary)
+    judgements = zip(prompts, every, strict=True)
+    folder.write_verdicts(out, [(one.id, said, kept.get(one.id), why.get(one.id)) for one, said in judgements])
 
 
 def _row(
@@ -97,23 +113,5 @@ def _row(
         tokens = count(user, target)
         too_long += tokens > config.max_tokens
         if tokens <= config.max_tokens or config.overlong == "truncate":
-            return folder.Row(prompt.id, config.teacher, index, tokens, prompt.reference, user, target), too_long
+            return folder.Row(prompt.id, config.teacher, index, tokens, prompt.references, user, target), too_long
     return None, too_long
-
-
-def _nothing_kept(config: Config, prompts: int, dropped: Counter[str], verdicts: Counter[str]) -> str:
-    lines = [
-        f"{config.traces}: none of {prompts} prompts has a sample to train on",
-        f"  prompts  {_listed(dropped)}",
-        f"  samples  {_listed(verdicts) or 'none'}",
-    ]
-    if dropped["too_long"]:
-        lines.append(f"  too long: a row may have {config.max_tokens} tokens (sft.cutoff_len); raise it")
-    commonest = [verdict for verdict, _ in verdicts.most_common() if verdict in _REMEDY][:1]
-    lines += [f"  {verdict}: {_REMEDY[verdict]}" for verdict in commonest if dropped["no_correct_sample"]]
-    return "\n".join(lines)
-
-
-def _listed(counts: Counter[str]) -> str:
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{name} {count}" for name, count in ordered)

@@ -13,6 +13,7 @@ from mot_plugin.errors import FileError, MissingInput
 ROWS = "corpus.jsonl"
 PROVENANCE = "provenance.jsonl"
 SUMMARY = "summary.json"
+VERDICTS = "verdicts.jsonl"
 DATASET_INFO = "dataset_info.json"
 
 
@@ -24,7 +25,7 @@ class Row:
     teacher: str
     sample: int
     tokens: int
-    reference: str | None
+    references: tuple[str, ...]
     user: str
     assistant: str
 
@@ -35,8 +36,8 @@ class Row:
 
     def origin(self) -> dict[str, Any]:
         """What stands on the same line of provenance.jsonl; `sha256` is that of the assistant's text."""
-        fields = ("id", "teacher", "sample", "tokens", "reference")
-        return {name: getattr(self, name) for name in fields} | {"sha256": _digest(self.assistant)}
+        fields = {name: getattr(self, name) for name in ("id", "teacher", "sample", "tokens")}
+        return fields | {"references": list(self.references), "sha256": _digest(self.assistant)}
 
 
 def write(out: Path, dataset: str, rows: Sequence[Row], summary: dict[str, Any]) -> None:
@@ -46,6 +47,15 @@ def write(out: Path, dataset: str, rows: Sequence[Row], summary: dict[str, Any])
     _write_lines(out / PROVENANCE, (row.origin() for row in rows))
     _write_json(out / SUMMARY, summary)
     write_dataset_info(out, dataset, ROWS)
+
+
+def write_verdicts(out: Path, judged: Iterable[tuple[str, Sequence[str], Row | None, str | None]]) -> None:
+    """For each prompt the verdict of every sample, the number of the kept one, or why none was."""
+    lines = (
+        {"id": name, "verdicts": list(verdicts), "kept": row.sample if row else None, "dropped": why}
+        for name, verdicts, row, why in judged
+    )
+    _write_lines(out / VERDICTS, lines)
 
 
 def read(folder: Path) -> tuple[list[Row], dict[str, Any]]:
@@ -95,8 +105,8 @@ def token_statistics(rows: Sequence[Row]) -> dict[str, int]:
 
 def _row(record: dict[str, Any], origin: dict[str, Any]) -> Row:
     user, assistant = (turn["content"] for turn in record["messages"])
-    fields = {name: value for name, value in origin.items() if name != "sha256"}
-    return Row(**fields, user=user, assistant=assistant)
+    fields = {name: origin[name] for name in ("id", "teacher", "sample", "tokens")}
+    return Row(**fields, references=tuple(origin["references"]), user=user, assistant=assistant)
 
 
 def _digest(text: str) -> str:

@@ -13,8 +13,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mot_plugin.chance import shuffled
 from mot_plugin.corpus import folder
-from mot_plugin.corpus.chance import shuffled
 from mot_plugin.errors import CheckFailed, MissingInput
 
 ROWS = "train.jsonl"

@@ -72,6 +72,20 @@ def names(files: Sequence[TaskFile]) -> dict[str, TaskFile]:
     return {task: file for task, file in named if isinstance(task, str)}
 
 
+def data(task: str, files: Sequence[TaskFile]) -> tuple[str, dict[str, Any]]:
+    """Where a task's problems come from: the dotted name of its `custom_dataset` function, and what lm-eval calls it with."""
+    merged = _merged(names(files)[task].path, {file.path: file for file in files})
+    arguments = {**(merged.get("metadata") or {}), **(merged.get("dataset_kwargs") or {})}
+    return str(merged.get("custom_dataset")), arguments
+
+
+def _merged(path: str, every: Mapping[str, TaskFile]) -> dict[str, Any]:
+    """A task's file over the one that it includes."""
+    own = _parsed(every[path])
+    included = own.get("include")
+    return {**_merged(str(PurePosixPath(path).parent / str(included)), every), **own} if included else own
+
+
 def needs_hub(files: Sequence[TaskFile]) -> bool:
     """Whether one of these files names a data set on a hub (`dataset: org/name` in its metadata)."""
     return any(str((_parsed(file).get("metadata") or {}).get("dataset", "")).count("/") == 1 for file in files)

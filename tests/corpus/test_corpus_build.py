@@ -12,8 +12,8 @@ from corpus_samples import completion, contents, line, read_jsonl
 from pydantic import ValidationError
 
 from mot_plugin.corpus.build import Config, run
-from mot_plugin.corpus.lengths import token_count
 from mot_plugin.errors import CheckFailed, FileError, MissingInput
+from mot_plugin.lengths import token_count
 
 Make = Callable[..., Config]
 
@@ -40,7 +40,7 @@ def test_a_corpus_folder(corpus_config: Make) -> None:
     rows = read_jsonl(Path(config.out) / "corpus.jsonl")
 
     assert [origin["id"] for origin in origins] == ["a", "c", "d"]
-    assert list(origins[0]) == ["id", "teacher", "sample", "tokens", "reference", "sha256"]
+    assert list(origins[0]) == ["id", "teacher", "sample", "tokens", "references", "sha256"]
     assert origins[2]["sample"] == 1
     assert origins[1]["sample"] in (1, 2)
     user, assistant = rows[0]["messages"]
@@ -61,6 +61,7 @@ def test_a_corpus_folder(corpus_config: Make) -> None:
         "kept": 3,
         "dropped": {"no_correct_sample": 1, "too_long": 1},
         "verdicts": {"correct": 7, "truncated": 2, "wrong": 2},
+        "not_in_source": 0,
         "tokens": {"min": min(tokens), "median": sorted(tokens)[1], "max": max(tokens), "total": sum(tokens)},
     }
 
@@ -143,10 +144,34 @@ def test_a_row_of_exactly_the_limit_fits(corpus_config: Make) -> None:
         run(corpus_config(rows, "less", max_tokens=origins[0]["tokens"] - 1))
 
 
-def test_without_references_samples_are_kept_and_called_unverified(corpus_config: Make) -> None:
-    origins, summary = build(corpus_config([line("a", completion(1), completion(2), reference=None)]))
-    assert origins[0]["reference"] is None
-    assert summary["verdicts"] == {"unverified": 2}
+def test_unverified_samples_are_kept_where_that_is_asked_for(corpus_config: Make) -> None:
+    rows = [line("a", completion(1), completion(2), reference=None), line("b", completion(24))]
+    origins, summary = build(corpus_config(rows, verify="none"))
+    assert [origin["id"] for origin in origins] == ["a", "b"]
+    assert origins[0]["references"] == []
+    assert summary["verdicts"] == {"unverified": 3}
+    assert summary["dropped"] == {}
+
+
+def test_prompts_without_a_usable_reference_are_dropped(corpus_config: Make) -> None:
+    proof = "Suppose that the sum of two odd numbers were odd, then one of them would be even, which it is not."
+    rows = [
+        line("a", completion(25)),
+        line("b", completion(1), reference=None),
+        line("c", completion(2), reference=proof),
+    ]
+    rows.append(line("d", completion(25), reference=[proof, "25"]))
+    origins, summary = build(corpus_config(rows))
+    assert [origin["id"] for origin in origins] == ["a", "d"]
+    assert summary["verdicts"] == {"correct": 2, "unverifiable": 2}
+    assert summary["dropped"] == {"unverifiable": 2}
+
+
+def test_formulas_are_compared(corpus_config: Make) -> None:
+    rows = [line("a", completion(r"\sqrt{8}"), completion(3), reference=r"2\sqrt{2}"), line("b", completion("x"))]
+    origins, summary = build(corpus_config(rows))
+    assert [(origin["id"], origin["sample"]) for origin in origins] == [("a", 0)]
+    assert summary["verdicts"] == {"correct": 1, "wrong": 2}
 
 
 def test_line_separators_stay_inside_a_row(corpus_config: Make) -> None:
@@ -167,6 +192,15 @@ def test_nothing_to_train_on_says_why(corpus_config: Make) -> None:
     assert not Path(config.out).exists()
 
 
+def test_only_prompts_without_references_say_what_to_do(corpus_config: Make) -> None:
+    rows = [line("a", completion(24), reference=None), line("b", completion(25, reason="length"), reference=None)]
+    with pytest.raises(CheckFailed) as caught:
+        run(corpus_config(rows))
+    said = str(caught.value)
+    assert "prompts  unverifiable 2\n  samples  truncated 1, unverifiable 1\n" in said
+    assert "set verify: none to train on unverified traces" in said
+
+
 def test_only_too_long_rows_point_at_the_limit(corpus_config: Make) -> None:
     with pytest.raises(CheckFailed, match=r"too_long 1(?s:.)*may have 9 tokens \(sft\.cutoff_len\)"):
         run(corpus_config([line("a", completion(25))], max_tokens=9))
@@ -182,7 +216,8 @@ def test_missing_inputs(corpus_config: Make, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", [{"prompt": "no place"}, {"max_tokens": 0}, {"overlong": "cut"}, {"sede": 1}, {"format": "x"}]
+    "changed",
+    [{"prompt": "no place"}, {"max_tokens": 0}, {"overlong": "cut"}, {"verify": True}, {"sede": 1}, {"format": "x"}],
 )
 def test_wrong_configs_are_refused(corpus_config: Make, changed: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

@@ -2,100 +2,17 @@
 
 from collections import Counter
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mot_plugin.answers import split_thinking
-from mot_plugin.corpus.choose import ACCEPTABLE, Rejected, choose, judge, normalise, preferences
-from mot_plugin.corpus.traces import Prompt, Sample
-
-NORMAL = "<think>\nfive\n\n fives\n</think>\n\nIt is \\boxed{25}."
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        NORMAL,
-        "five\n\n fives\n</think>\n\nIt is \\boxed{25}.",
-        " \n<think>five\n\n fives</think>It is \\boxed{25}.\n\n",
-        "<think>\n\n\nfive\n\n fives\n\n</think>\n\n\n\nIt is \\boxed{25}. ",
-    ],
-)
-def test_all_ways_to_write_a_thought_become_one(text: str) -> None:
-    assert normalise(Sample(text, "stop")) == NORMAL
-    assert normalise(Sample(text, None)) == NORMAL
-
-
-def test_the_inside_of_a_sample_is_left_alone() -> None:
-    text = "  indented\t\n\n\ne\u0301 \u2028\r\nend  \n</think>\n\n  1\n\n\n2"
-    assert (
-        normalise(Sample(text, "stop")) == "<think>\n  indented\t\n\n\ne\u0301 \u2028\r\nend  \n</think>\n\n  1\n\n\n2"
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "finish_reason", "reason"),
-    [
-        (NORMAL, "length", "truncated"),
-        (NORMAL, "content_filter", "not_stopped"),
-        (NORMAL, "abort", "not_stopped"),
-        ("<think>\nfive \\boxed{25} but", "stop", "unfinished"),
-        ("<think>\nfive", None, "unfinished"),
-        ("It is \\boxed{25}.", "stop", "unfinished"),
-        ("", "stop", "unfinished"),
-        ("<think>\n \n</think>\n\n25", "stop", "empty_reasoning"),
-        ("</think>\n\n25", "stop", "empty_reasoning"),
-        ("<think>\nfive\n</think>\n\n", "stop", "empty_answer"),
-        ("<think>\na\n<think>\nb\n</think>\n\n25", "stop", "nested_tags"),
-        ("<think>\na\n</think>\n\nb\n</think>\n\n25", "stop", "nested_tags"),
-        ("<think>\na\n</think>\n\n25 <think>", "stop", "nested_tags"),
-        ("I see. <think>\na\n</think>\n\n25", "stop", "nested_tags"),
-        (NORMAL + "<|im_end|>", "stop", "special_token"),
-        (NORMAL.replace("fives", "fives<|endoftext|>"), "stop", "special_token"),
-        (NORMAL.replace("fives", "<tool_call>"), "stop", "special_token"),
-        (NORMAL.replace("fives", "<|begin_of_thought|>"), "stop", "special_token"),
-        (NORMAL + "<\uff5cend\u2581of\u2581sentence\uff5c>", "stop", "special_token"),
-    ],
-)
-def test_what_cannot_be_trained_on_is_rejected(text: str, finish_reason: str | None, reason: str) -> None:
-    assert normalise(Sample(text, finish_reason)) == Rejected(reason)
-
-
-def test_bars_of_formulas_are_no_chat_tokens() -> None:
-    text = NORMAL.replace("fives", "if 0<|x|>y then <|a b|>")
-    assert normalise(Sample(text, "stop")) == text
-
-
-@given(st.text(alphabet="ab \n", min_size=1), st.text(alphabet="cd \n", min_size=1))
-def test_normal_forms_stay_as_they_are(reasoning: str, answer: str) -> None:
-    target = normalise(Sample(f"<think>{reasoning}</think>{answer}", "stop"))
-    if isinstance(target, str):
-        assert normalise(Sample(target, "stop")) == target
-        thought = split_thinking(target)
-        assert thought.closed
-        assert (thought.reasoning or "").split() == reasoning.split()
-        assert thought.answer.split() == answer.split()
+from mot_plugin.corpus.choose import choose, preferences
+from mot_plugin.teachers.traces import Prompt, Sample
+from mot_plugin.teachers.verdicts import ACCEPTABLE
 
 
 def prompt_of(*answers: str, reference: str | None = "25", name: str = "p") -> Prompt:
     samples = (Sample(f"<think>\nsome thought\n</think>\n\n{answer}", "stop") for answer in answers)
-    return Prompt(name, "?", reference, tuple(samples))
-
-
-def test_verdicts() -> None:
-    prompt = prompt_of(r"\boxed{25}", r"\boxed{24}", "25", r"\boxed{x=025}")
-    assert judge(prompt) == ("correct", "wrong", "no_answer", "correct")
-    early = Prompt(
-        "p", "?", "25", (Sample("<think>\n\\boxed{25}\n</think>\n\nDone.", "stop"), Sample(NORMAL, "length"))
-    )
-    assert judge(early) == ("no_answer", "truncated")
-
-
-def test_without_a_reference_what_is_well_formed_is_unverified() -> None:
-    prompt = Prompt("p", "?", None, (Sample(NORMAL, "stop"), Sample(NORMAL, "length"), Sample("x", "stop")))
-    assert judge(prompt) == ("unverified", "truncated", "unfinished")
-    assert choose(prompt, judge(prompt), 0, "qwq") == 0
+    return Prompt(name, "?", (reference,) if reference else (), tuple(samples))
 
 
 VERDICTS = st.lists(st.sampled_from(["correct", "unverified", "wrong", "truncated", "no_answer"]), max_size=16)

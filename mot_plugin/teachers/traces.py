@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from mot_plugin.errors import FileError, MissingInput
 from mot_plugin.strict import suggest
@@ -24,19 +24,26 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Sample:
-    """One completion as it came. `finish_reason`: "stop", "length", ...; None where it was not recorded."""
+    """One completion as it came. `finish_reason`: "stop", "length", ...; None where it was not recorded.
+
+    `unusable` names why there is no text to judge: a refusal, a summary in the thought's place, no answer at all.
+    """
 
     text: str
     finish_reason: str | None = None
+    unusable: str | None = None
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One problem with a teacher's samples, in the order of sampling; `reference` is None where no answer is known."""
+    """One problem with a teacher's samples, in the order of sampling.
+
+    An answer is right if it says the same as any of `references`; without one nothing can be called right.
+    """
 
     id: str
     problem: str
-    reference: str | None
+    references: tuple[str, ...]
     samples: tuple[Sample, ...]
 
 
@@ -52,8 +59,8 @@ class TeacherSource(Protocol):
 class TraceFile:
     """Recorded answers, one prompt a line: {"id", "problem", "reference", "samples": [{"text", "finish_reason"}]}.
 
-    `reference` must be there and may be null; `finish_reason` may be left out; `meta`, here and in a sample, may hold
-    anything.
+    `reference` must be there: a text, a list of texts of which any will do, or null. `finish_reason` may be left out, and so
+    may `unusable`, which names why a sample has no text. `meta`, here and in a sample, may hold anything.
     """
 
     path: Path
@@ -116,6 +123,14 @@ def _plain_problem(problem: str) -> str:
     return problem
 
 
+def _any_of(reference: object) -> object:
+    if reference is None or isinstance(reference, str):
+        return () if reference is None else (reference,)
+    if isinstance(reference, list):
+        return tuple(reference)
+    raise ValueError(f"should be a text, a list of texts or null, got {reference!r:.60}")
+
+
 _Text = Annotated[str, AfterValidator(_some_text)]
 
 
@@ -124,6 +139,7 @@ class _SampleLine(BaseModel):
 
     text: str
     finish_reason: str | None = None
+    unusable: str | None = None
     meta: Any = None
 
 
@@ -132,14 +148,14 @@ class _PromptLine(BaseModel):
 
     id: _Text
     problem: Annotated[_Text, AfterValidator(_plain_problem)]
-    reference: _Text | None
+    reference: Annotated[tuple[_Text, ...], BeforeValidator(_any_of)]
     samples: tuple[_SampleLine, ...]
     meta: Any = None
 
 
 def _prompt(line: bytes) -> Prompt:
     read = _PromptLine.model_validate_json(line)
-    samples = tuple(Sample(sample.text, sample.finish_reason) for sample in read.samples)
+    samples = tuple(Sample(sample.text, sample.finish_reason, sample.unusable) for sample in read.samples)
     return Prompt(read.id, read.problem, read.reference, samples)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from corpus_samples import completion, line, write_jsonl
 
-from mot_plugin.corpus.traces import Prompt, Sample, TeacherSource, TraceFile
 from mot_plugin.errors import FileError, MissingInput
+from mot_plugin.teachers.traces import Prompt, Sample, TeacherSource, TraceFile
 
 
 def read(path: Path) -> list[Prompt]:
@@ -26,10 +26,12 @@ def test_prompts_are_read_as_written(tmp_path: Path) -> None:
     rows = [
         line("b", {"text": "x"}, {"text": "y", "finish_reason": "length", "meta": {"seed": 1}}) | {"meta": "a note"},
         line("a", reference=None),
+        line("c", reference=["1/2", "0.5"]),
     ]
     assert read(write_jsonl(tmp_path / "t.jsonl", rows)) == [
-        Prompt("b", "Problem b?", "25", (Sample("x", None), Sample("y", "length"))),
-        Prompt("a", "Problem a?", None, ()),
+        Prompt("b", "Problem b?", ("25",), (Sample("x", None), Sample("y", "length"))),
+        Prompt("a", "Problem a?", (), ()),
+        Prompt("c", "Problem c?", ("1/2", "0.5"), ()),
     ]
 
 
@@ -58,8 +60,8 @@ def test_an_empty_file_is_an_error(tmp_path: Path, content: str) -> None:
     [
         ({"id": 7}, "t.jsonl:1: id: Input should be a valid string, got 7"),
         ({"id": " "}, "t.jsonl:1: id: empty"),
-        ({"reference": ""}, "t.jsonl:1: reference: empty"),
-        ({"reference": 25}, "t.jsonl:1: reference: Input should be a valid string, got 25"),
+        ({"reference": ""}, "t.jsonl:1: reference.0: empty"),
+        ({"reference": 25}, "t.jsonl:1: reference: should be a text, a list of texts or null, got 25"),
         ({"samples": [{"finish_reason": "stop"}]}, "t.jsonl:1: samples.0.text is missing"),
         (
             {"samples": [{"text": "x", "finish": "stop"}]},

@@ -12,7 +12,7 @@ def completion(answer: object, thought: str = "Let me add the two numbers.", rea
     return {"text": f"<think>\n{thought}\n</think>\n\nIt is \\boxed{{{answer}}}.", "finish_reason": reason}
 
 
-def line(name: str, *samples: Line, reference: str | None = "25") -> Line:
+def line(name: str, *samples: Line, reference: str | list[str] | None = "25") -> Line:
     """One line of a trace file."""
     return {"id": name, "problem": f"Problem {name}?", "reference": reference, "samples": list(samples)}
 

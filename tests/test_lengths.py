@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mot_plugin.corpus.lengths import token_count
 from mot_plugin.errors import FileError, MissingInput
+from mot_plugin.lengths import token_count
 
-QUICKSTART = Path(__file__).parents[2] / "recipes" / "quickstart" / "student"
+QUICKSTART = Path(__file__).parents[1] / "recipes" / "quickstart" / "student"
 PAIRS = [
     ("What is 5 · 5?", "<think>\nfive fives\n</think>\n\nIt is \\boxed{25}."),
     ("", ""),
@@ -68,7 +68,6 @@ def test_a_template_in_the_config_counts_the_same(tokenizer_folder: Path, tmp_pa
 
 
 @pytest.mark.contract
-@pytest.mark.skipif(not (QUICKSTART / "tokenizer.json").is_file(), reason="recipes/quickstart has no student yet")
 @pytest.mark.parametrize(("user", "assistant"), PAIRS)
 def test_the_quickstart_student_counts_the_same(user: str, assistant: str) -> None:
     assert token_count(QUICKSTART)(user, assistant) == theirs(QUICKSTART, user, assistant)
