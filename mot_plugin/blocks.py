@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from mot_plugin import selection, students
-from mot_plugin.evals import collect
+from mot_plugin.evals import collect, generate, kept
 from mot_plugin.machine import Machine
 from mot_plugin.materials import Materials
 from mot_plugin.recipe import Recipe
@@ -81,25 +81,23 @@ def student(s: Setting) -> Step:
 
 
 def evaluation(s: Setting, model: Model, room: str = "base") -> Step:
-    """All tasks on one model, with one start of the engine; scores are computed again from the stored texts."""
-    name, place = f"{room}/evaluate", s.machine.eval
-    tasks = tuple(s.recipe.eval.tasks)
-    command = lm_eval.evaluate(
+    """All tasks on one model, with one start of the engine for each shard; scores are computed again from the stored texts."""
+    name, tasks = f"{room}/evaluate", list(s.recipe.eval.tasks)
+    config = generate.Config(
         model=model.path,
         tasks=tasks,
-        out=work(name),
+        engine=s.machine.eval.engine,
         seed=s.recipe.eval.seed,
-        engine=place.engine,
-        model_args=place.model_args,
-        batch_size=place.batch_size,
-        device=place.device,
-        datasets=s.materials.datasets,
-        hub=lm_eval.needs_hub(s.materials.tasks),
+        shards=s.recipe.eval.shards,
+        include="eval",
+        place=_engines(s),
+        out=work(name),
     )
-    verify, check_file = own(name, "scores", collect.Config(out=work(name), tasks=list(tasks)))
+    command, file = own(name, "generate", config, labels=("place",))
+    verify, check_file = own(name, "scores", collect.Config(out=work(name), tasks=tasks))
     files = tuple(File(f"eval/{file.path}", file.text) for file in s.materials.tasks)
     outputs = ("results.json", "scores.json", *(f"samples_{task}.jsonl" for task in tasks))
-    call = Call((command, verify), (*files, check_file), outputs)
+    call = Call((command, verify), (*files, file, check_file), outputs, starts=(lm_eval.TOOL,))
     return Step(
         name,
         "evaluate",
@@ -111,6 +109,21 @@ def evaluation(s: Setting, model: Model, room: str = "base") -> Step:
         teacher=model.teacher,
         round=model.round,
         at=model.steps,
+    )
+
+
+def _engines(s: Setting) -> generate.Place:
+    place, tool = s.machine.eval, s.machine.tool(lm_eval.TOOL)
+    return generate.Place(
+        command=tool.command,
+        env={**s.machine.env, **tool.env},
+        model_args=place.model_args,
+        batch_size=place.batch_size,
+        device=place.device,
+        gpus=s.machine.gpu_count,
+        gpus_per_engine=place.engine_gpus,
+        datasets=s.materials.datasets,
+        store=kept.LINK,
     )
 
 

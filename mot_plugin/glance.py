@@ -9,9 +9,8 @@ from typing import Any
 from mot_plugin.folder import Folder
 from mot_plugin.step import Plan, Step
 from mot_plugin.store import Store
-from mot_plugin.supervise import tail
 from mot_plugin.teachers import progress
-from mot_plugin.tools import llamafactory, lm_eval
+from mot_plugin.tools import llamafactory
 
 
 def now(folder: Folder, step: Step) -> tuple[float | None, str]:
@@ -23,8 +22,10 @@ def now(folder: Folder, step: Step) -> tuple[float | None, str]:
             return at / of, f"optimizer step {at} of {of}, loss {loss:.3f}"
         return None, "loading"
     if step.kind == "evaluate":
-        answers = lm_eval.progress(tail(folder.log(step.name), 50))
-        return (answers[0] / answers[1], f"{answers[0]} of {answers[1]} answers") if answers else (None, "loading")
+        counts = progress.read(folder.work(step.name))
+        if counts is None:
+            return None, "loading"
+        return counts["done"] / counts["of"], f"{counts['done']} of {counts['of']} answers"
     if step.kind == "traces" and (counts := progress.read(folder.work(step.name))):
         return counts["done"] / counts["prompts"], progress.words(counts)
     return None, "working"

@@ -1,16 +1,13 @@
 """Step `judge`: grade SimpleQA's answers, which lm-eval logged, by asking a judge at an OpenAI-compatible endpoint.
 
-A judge is asked like a teacher (`teachers/`), at temperature 0. Its replies lie as they came in an append-only file, found
-by the judge, its settings and the whole request: no answer is graded twice, whichever run or checkpoint it is from, and
-verdicts are read from the replies anew each time.
+What is asked and read: `evals/simpleqa_verdict.py`; how, and where replies are kept: `teachers/grading.py`.
 """
 
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +17,11 @@ from mot_plugin.errors import CheckFailed, FileError, StepFailed
 from mot_plugin.evals import simpleqa, simpleqa_verdict, statistics
 from mot_plugin.evals.simpleqa_verdict import CORRECT, NOT_ATTEMPTED, UNGRADED
 from mot_plugin.sources.rows import read_rows
-from mot_plugin.teachers.asking import Line, Sampling, custom_id
-from mot_plugin.teachers.client import Client, Endpoint, Reply
-from mot_plugin.teachers.sampled import sample_of
-from mot_plugin.teachers.samples import Record, Samples, open_samples
+from mot_plugin.teachers.asking import Line, Sampling
+from mot_plugin.teachers.client import Endpoint
+from mot_plugin.teachers.grading import ASKED, Grading
+from mot_plugin.teachers.samples import open_samples
 
-ASKED = 3
-"""How often a judge is asked about one answer when its replies state no verdict."""
-IN_A_ROW = 8
-"""Failed requests without an answer in between, each after all its attempts, before the endpoint counts as gone."""
 TASK = "mot_simpleqa_judged"
 """Not the name of lm-eval's task: its score is of another kind."""
 
@@ -71,149 +64,56 @@ class Asked:
 def run(config: Config) -> None:
     """Write scores.json and verdicts.jsonl. Raises MotError; replies that were had are kept whatever happens."""
     rows = read_samples(Path(config.samples))
+    judging = line(config)
+    with open_samples(Path(config.grades), judging) as replies:
+        grading = Grading(judging, replies, simpleqa_verdict.verdict, simpleqa_verdict.AGAIN)
+        requests = (row.request(answer) for row in rows for answer in row.answers if answer)
+        asyncio.run(grading.grade(requests, config.endpoint))
+        judge: dict[str, Any] = {"answered_as": grading.answered_as(), "settings": judging.sampling.shape()}
+    if grading.lost:
+        errors = ", ".join(f"{reason} {count}" for reason, count in grading.errors.most_common())
+        raise StepFailed(
+            f"{grading.lost} answers could not be graded ({errors}), {len(grading.verdicts)} were\n"
+            "  run again: only they are asked about again"
+        )
+    verdicts = [[_verdict(row, answer, grading.verdicts) for answer in row.answers] for row in rows]
+    _check_graded(config, verdicts, grading.unread)
+    judge |= {"model": config.model, "wording": simpleqa_verdict.WORDING}
+    _write(Path(config.out), rows, verdicts, judge)
+
+
+def line(config: Config) -> Line:
+    """What a judge's replies depend on besides the request, and so the folder in which they are kept."""
     sampling = Sampling(
         mode="all", n=ASKED, temperature=0, top_p=1, top_k=None, max_tokens=config.max_tokens, extra=config.extra
     )
-    with open_samples(Path(config.grades), Line(config.model, sampling, seed=0)) as replies:
-        grading = Grading(Line(config.model, sampling, seed=0), replies)
-        asyncio.run(
-            grading.all({row.request(answer) for row in rows for answer in row.answers if answer}, config.endpoint)
-        )
-        if grading.lost:
-            errors = ", ".join(f"{reason} {count}" for reason, count in grading.errors.most_common())
-            raise StepFailed(
-                f"{grading.lost} answers could not be graded ({errors}), {len(grading.verdicts)} were\n"
-                "  run again: only they are asked about again"
-            )
-        verdicts = [[_verdict(row, answer, grading.verdicts) for answer in row.answers] for row in rows]
-        _write(Path(config.out), rows, verdicts, _judge(config.model, replies, grading))
-        _check_graded(config, verdicts, grading)
+    return Line(config.model, sampling, seed=0)
 
 
 def read_samples(file: Path) -> list[Asked]:
     """The questions of a samples file of mot_simpleqa, in lm-eval's order. Raises FileError unless it is one, and whole."""
     found = []
-    for where, line in read_rows(file):
-        if line.get("filter") != "all":
+    for where, row in read_rows(file):
+        if row.get("filter") != "all":
             continue
         try:
-            doc, texts = line["doc"], line["resps"][0]
+            doc, texts = row["doc"], row["resps"][0]
             answers = tuple(simpleqa.answer_of(text) for text in texts)
-            found.append(Asked(line["doc_id"], line["doc_hash"], doc["question"], doc["answer"], answers))
+            found.append(Asked(row["doc_id"], row["doc_hash"], doc["question"], doc["answer"], answers))
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise FileError(f"{where}: not a sample of mot_simpleqa ({error!r})") from None
-    numbers, sizes = {row.doc_id for row in found}, {len(row.answers) for row in found}
+    numbers, sizes = {one.doc_id for one in found}, {len(one.answers) for one in found}
     if not found or len(numbers) != len(found) or len(sizes) != 1 or 0 in sizes:
         raise FileError(
             f"{file}: {len(found)} samples (filter `all`) of {len(numbers)} questions with {sorted(sizes)} answers each\n"
             "  name the samples_mot_simpleqa*.jsonl of one evaluation"
         )
-    return sorted(found, key=lambda row: row.doc_id)
+    return sorted(found, key=lambda one: one.doc_id)
 
 
-@dataclass
-class Grading:
-    """Verdicts by request, from the replies on disk where they are there, else from the endpoint."""
-
-    line: Line
-    replies: Samples
-    verdicts: dict[str, str] = field(default_factory=dict)
-    unread: list[str] = field(default_factory=list)
-    """Last replies that state no verdict, and refusals of the server."""
-    errors: Counter[str] = field(default_factory=Counter)
-    lost: int = 0
-    new: int = 0
-    _in_a_row: int = 0
-
-    async def all(self, requests: Iterable[str], endpoint: Endpoint) -> None:
-        """A verdict for every request, except for `lost` ones. Raises StepFailed where no request can ever succeed."""
-        left = [request for request in sorted(requests) if not await self._graded(request, None)]
-        if not left:
-            return
-        client, free = Client(endpoint), asyncio.Semaphore(endpoint.concurrency)
-
-        async def one(request: str) -> None:
-            async with free:
-                await self._graded(request, client)
-                if len(self.verdicts) % 500 == 0:
-                    print(f"{len(self.verdicts)} answers graded", flush=True)  # noqa: T201  (a step's log)
-
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for request in left:
-                    tasks.create_task(one(request))
-        except* StepFailed as failed:
-            raise failed.exceptions[0] from None
-        finally:
-            await client.close()
-
-    async def _graded(self, request: str, client: Client | None) -> bool:
-        """Whether there is a verdict now; without a client only from what is on disk."""
-        said = ""
-        for index in range(ASKED):
-            user = request + (simpleqa_verdict.AGAIN if index else "")
-            record = await self._reply(user, index, client)
-            if record is None:
-                return False
-            if record.error is not None:
-                said = record.error["message"]
-                break
-            said = sample_of(record).text
-            verdict = simpleqa_verdict.verdict(said)
-            if verdict is not None:
-                self.verdicts[request] = verdict
-                return True
-        self.verdicts[request] = UNGRADED
-        self.unread.append(said)
-        return True
-
-    async def _reply(self, user: str, index: int, client: Client | None) -> Record | None:
-        """The record of one request, a refusal too; None when there is none: not asked for, or lost."""
-        identity = custom_id(user, index)
-        if identity in self.replies:
-            return self.replies.read(identity)
-        if client is None:
-            return None
-        body = self.line.body(user, index)
-        note: dict[str, Any] = {"at": datetime.now(UTC).isoformat(timespec="seconds")}
-        answer = await client.ask(body)
-        note["attempts"] = answer.attempts
-        if isinstance(answer, Reply):
-            self._in_a_row, self.new = 0, self.new + 1
-            record = Record(identity, body, answer.body, None, note | {"seconds": answer.seconds})
-            self.replies.append(record)
-            return record
-        error = {"reason": answer.reason, "message": answer.message, "attempts": answer.attempts}
-        record = Record(identity, body, None, error, note)
-        self.replies.append(record)
-        self.errors[answer.reason] += 1
-        self._in_a_row += 1
-        if self._in_a_row >= IN_A_ROW:
-            raise StepFailed(
-                f"{client.endpoint.url}: {self._in_a_row} requests in a row failed, the last one with {answer.reason} in "
-                f"{answer.attempts} attempts: {answer.message}"
-            )
-        self.lost += not answer.refused
-        return record if answer.refused else None
-
-
-def _verdict(row: Asked, answer: str | None, verdicts: Mapping[str, str]) -> str:
+def _verdict(row: Asked, answer: str | None, verdicts: Mapping[str, str | None]) -> str:
     """No judge is needed to see that nothing was answered: a thought that never ended, or nothing after it."""
-    return verdicts[row.request(answer)] if answer else NOT_ATTEMPTED
-
-
-def _judge(model: str, replies: Samples, grading: Grading) -> dict[str, Any]:
-    """Who graded, for the scores."""
-    records = [replies.read(custom_id(request, 0)) for request in grading.verdicts if custom_id(request, 0) in replies]
-    answered_as = sorted({str(record.body["model"]) for record in records if record.body and record.body.get("model")})
-    return {
-        "model": model,
-        "answered_as": answered_as,
-        "wording": simpleqa_verdict.WORDING,
-        "settings": grading.line.sampling.shape(),
-        "graded": len(grading.verdicts),
-        "asked_now": grading.new,
-    }
+    return (verdicts[row.request(answer)] or UNGRADED) if answer else NOT_ATTEMPTED
 
 
 def _write(out: Path, rows: Sequence[Asked], verdicts: Sequence[Sequence[str]], judge: Mapping[str, Any]) -> None:
@@ -248,14 +148,15 @@ def _write(out: Path, rows: Sequence[Asked], verdicts: Sequence[Sequence[str]], 
             file.write(json.dumps(about | {"answers": answers}, ensure_ascii=False) + "\n")
 
 
-def _check_graded(config: Config, verdicts: Sequence[Sequence[str]], grading: Grading) -> None:
+def _check_graded(config: Config, verdicts: Sequence[Sequence[str]], unread: Sequence[str]) -> None:
     said = [verdict for row in verdicts for verdict in row]
-    share = said.count(UNGRADED) / len(said)
     counts = ", ".join(f"{name} {count}" for name, count in Counter(said).most_common())
     print(f"{config.model}: {counts}", flush=True)  # noqa: T201  (a step's log)
+    share = said.count(UNGRADED) / len(said)
     if share > config.ungraded_at_most:
-        shown = "\n".join(f"  {reply.strip()[-200:]!r}" for reply in grading.unread[:3])
+        shown = "\n".join(f"  {reply.strip()[-200:]!r}" for reply in unread[:3])
         raise CheckFailed(
-            f"{config.model} gave no verdict on {share:.1%} of the answers, ungraded_at_most is {config.ungraded_at_most:.1%}; "
-            f"its last words:\n{shown}\n  take another judge, or raise max_tokens if it thinks for long"
+            f"{config.model} gave no verdict on {share:.1%} of the answers (ungraded_at_most: {config.ungraded_at_most:.1%}); "
+            f"the ends of some replies:\n{shown}\n"
+            "  take another judge, or raise max_tokens if it thinks for long"
         )

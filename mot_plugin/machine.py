@@ -1,5 +1,6 @@
 """Machine: the place where a recipe runs. It never says a learning rate; a recipe never says how many GPUs."""
 
+import math
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,27 @@ class Eval(Part):
     model_args: dict[str, Any] = {}
     """Passed through to lm-eval's --model_args."""
     device: str | None = None
+    gpus_per_engine: Annotated[int, Field(ge=1)] | None = None
+    """As many engines as there are GPUs for answer the recipe's `eval.shards` at once; what the model_args' parallel sizes
+    say if not given."""
+
+    @model_validator(mode="after")
+    def _as_many_gpus_as_parallel(self) -> Self:
+        if self.gpus_per_engine not in (None, self._parallel) and self._parallel > 1:
+            raise ValueError(
+                f"gpus_per_engine is {self.gpus_per_engine}, but model_args spread over {self._parallel} GPUs"
+            )
+        return self
+
+    @property
+    def engine_gpus(self) -> int:
+        """GPUs of one engine."""
+        return self.gpus_per_engine or self._parallel
+
+    @property
+    def _parallel(self) -> int:
+        sizes = [self.model_args.get(f"{kind}_parallel_size", 1) for kind in ("tensor", "pipeline")]
+        return math.prod(size for size in sizes if isinstance(size, int))
 
 
 class Merge(Part):
@@ -139,6 +161,14 @@ def _impossible(document: strict.Document) -> Iterator[strict.Finding]:
     for name in tools if isinstance(tools, dict) else ():
         if name not in TOOLS:
             found.append((("tools", name), f"unknown tool{strict.suggest(name, TOOLS)}; known: {', '.join(TOOLS)}"))
+    model_args = data["eval"].get("model_args") if isinstance(data.get("eval"), dict) else None
+    if isinstance(model_args, dict):
+        found += [(("eval", "model_args", key), message) for key, message in lm_eval.refuse(model_args)]
+    teachers = data.get("teachers")
+    for name, place in teachers.items() if isinstance(teachers, dict) else ():
+        flags = place.get("serve") if isinstance(place, dict) else None
+        if isinstance(flags, dict):
+            found += [(("teachers", name, "serve", *key), message) for key, message in vllm.refuse(flags)]
     yield from ((document.line(key), key, message) for key, message in found)
 
 

@@ -13,8 +13,9 @@ import yaml
 
 from mot_plugin import shipped
 from mot_plugin.errors import FileError
+from mot_plugin.evals import kept
 from mot_plugin.machine import Machine
-from mot_plugin.recipe import Recipe
+from mot_plugin.recipe import Recipe, Teacher
 from mot_plugin.sources.benchmarks import Benchmark
 from mot_plugin.step import MISSING
 from mot_plugin.store import replace_text
@@ -38,8 +39,8 @@ class Materials:
     datasets: str | None
     traces: dict[str, str]
     """Where the recorded traces of a teacher lie in the run folder."""
-    students: dict[str, str]
-    """A teacher that is a run's student -> what its samples are kept under: its name and what is in it."""
+    folders: dict[str, str]
+    """A teacher that is a model folder, of a run or not -> what its samples are kept under: its name and what is in it."""
     samples: str
     """Folder of all samples that live teachers have given."""
     benchmarks: dict[str, Benchmark]
@@ -58,6 +59,8 @@ def gather(recipe: Recipe, recipe_path: Path, machine: Machine, cache: Path | No
     for name, teacher in recipe.teachers.items():
         if teacher.run is not None:
             links[f"inputs/teachers/{name}"] = str(students_of(Path(_resolve(home, teacher.run)), teacher.student))
+        elif teacher.local:
+            links[f"inputs/teachers/{name}"] = _resolve(home, str(teacher.model))
     if recipe.student_folder:
         links["inputs/student"] = _resolve(home, recipe.student_folder)
     if recipe.source.file is not None and recipe.source.hub is None:
@@ -72,19 +75,25 @@ def gather(recipe: Recipe, recipe_path: Path, machine: Machine, cache: Path | No
         merges=merges,
         tasks=tasks,
         task_data=tuple(data),
-        links=links,
+        # Not an input: what lies there is found by what it is, and makes nothing stale.
+        links=links | {kept.LINK: str(_store(machine) / "evals")},
         digests=digests,
         datasets=_datasets(machine),
         traces=traces,
-        students={
-            name: f"{teacher.run}-{teacher.student}-{digests[f'inputs/teachers/{name}']}"
+        folders={
+            name: f"{_called(teacher)}-{digests[f'inputs/teachers/{name}']}"
             for name, teacher in recipe.teachers.items()
-            if teacher.run is not None
+            if teacher.run is not None or teacher.local
         },
         samples=str(_store(machine) / "samples"),
         benchmarks=against,
         benchmark_data=tuple(problems),
     )
+
+
+def _called(teacher: Teacher) -> str:
+    """A model folder's name for people, without the way there: what is in it says which model it is."""
+    return Path(teacher.model or "").name if teacher.run is None else f"{Path(teacher.run).name}-{teacher.student}"
 
 
 def _traces_link(name: str, path: str) -> str:

@@ -36,7 +36,7 @@ def _drawing(recipe: Path, machine: Machine, teacher: str, view: View) -> Iterat
     if teacher not in live:
         hint = suggest(teacher, live) or f"; there are {', '.join(live) or 'none'}"
         raise FileError(f"{recipe}: no teacher {teacher!r} that is asked{hint}")
-    folder = runs.run(recipe, machine, view, goals=("source",))
+    folder = runs.run(recipe, machine, view, goals=("source", "student"))
     root, step = folder.root.resolve(), folder.plan()[f"traces/{teacher}"]
     config = sample.Config.model_validate_json(step.call.files[0].text)
     places = {name: str(root / getattr(config, name)) for name in ("problems", "tokenizer", "out")}

@@ -59,13 +59,16 @@ class Teacher(Part):
     named: str | None = None
     """What the traces call this teacher, where they hold several."""
     model: str | None = None
-    """Hub id with its revision, `org/name@revision`, or a vendor's name of it. The machine file says where it answers."""
+    """Hub id with its revision (`org/name@revision`), a vendor's name, or a folder (`./path`).
+    The machine file says where it answers."""
     run: str | None = None
     """A run folder, relative to the recipe, whose student teaches."""
     student: Literal["base", "STD", "MTD", "MoT"] = "MoT"
     """Which student of that run; of several STD ones the best."""
     sampling: Sampling | None = None
     """Other than the recipe's own."""
+    prompt: str | None = None
+    """What this teacher is asked, where it needs other words than the student will be trained on: `{problem}` is replaced."""
     license: str | None = None
     """Of the traces, for the data card."""
 
@@ -75,6 +78,11 @@ class Teacher(Part):
         if len(given) != 1:
             raise ValueError(f"needs one of traces, model and run, has {' and '.join(given) or 'none'}")
         return self
+
+    @property
+    def local(self) -> bool:
+        """Whether the model is a folder."""
+        return self.model is not None and self.model.startswith((".", "/", "~"))
 
     @property
     def live(self) -> bool:
@@ -160,6 +168,9 @@ class Eval(Part):
 
     tasks: Annotated[list[Slug], Field(min_length=1)]
     seed: int = 1
+    shards: Steps = 1
+    """Independent parts of every evaluation, each with a seed of its own: so many engines can answer at once, and a crash
+    loses one part at most. Part of the result: other shards, other answers."""
     metric: Slug = "score"
     """Metric that picks the best round and checkpoint."""
 
@@ -256,6 +267,8 @@ def _of_live_teachers(data: dict[str, Any]) -> Iterator[tuple[strict.Key, str]]:
     if "hub" in fields and not fields.get("file"):
         yield ("source", "hub"), "needs `file`: the path of the rows in that data set"
     for name, teacher in live.items():
+        if isinstance(teacher.get("prompt"), str) and "{problem}" not in teacher["prompt"]:
+            yield ("teachers", name, "prompt"), "has no {problem}"
         if "sampling" not in teacher and "sampling" not in data:
             yield ("teachers", name), "is asked, and nothing says how: give the recipe `sampling`"
     yield from _unknown_formats(fields, dict(named))
@@ -266,10 +279,15 @@ def _of_live_teachers(data: dict[str, Any]) -> Iterator[tuple[strict.Key, str]]:
 
 
 def _unknown_formats(source: dict[str, Any], teachers: dict[str, Any]) -> Iterator[tuple[strict.Key, str]]:
-    written: list[tuple[strict.Key, Any, Collection[str]]] = [(("source", "format"), source.get("format"), formats.FORMATS)]
+    written: list[tuple[strict.Key, Any, Collection[str]]] = [
+        (("source", "format"), source.get("format"), formats.FORMATS)
+    ]
     for name, teacher in teachers.items():
         if isinstance(teacher, dict):
             written.append((("teachers", name, "format"), teacher.get("format"), (OURS, *layouts.FORMATS)))
     for key, wanted, known in written:
         if isinstance(wanted, str) and wanted not in known:
-            yield key, f"no format {wanted!r}{strict.suggest(wanted, known) or '; there are ' + ', '.join(sorted(known))}"
+            yield (
+                key,
+                f"no format {wanted!r}{strict.suggest(wanted, known) or '; there are ' + ', '.join(sorted(known))}",
+            )

@@ -153,6 +153,7 @@ def _refuse_missing(ready: Prepared) -> None:
             )
         )
     tools = {command.tool for step in ready.todo for command in step.call.commands} - {OWN}
+    tools |= {tool for step in ready.todo for tool in step.call.starts}
     lost = [(tool, ready.machine.tool(tool).command[0]) for tool in sorted(tools)]
     lost = [(tool, program) for tool, program in lost if locate(program) is None]
     if lost:
@@ -162,7 +163,7 @@ def _refuse_missing(ready: Prepared) -> None:
                 [
                     "tools are missing",
                     *lines,
-                    "Install them (`make install` in a checkout, or pip install 'mot-plugin[train,merge,eval]'),",
+                    "Install them (`make install` in a checkout, or pip install 'mot-plugin[corpus,train,merge,eval]'),",
                     "or say how they are started, under `tools:` in a machine file.",
                 ]
             )

@@ -20,7 +20,9 @@ STEPS = {
     "stream-merge": "mot_plugin.merging.stream",
     "carry-loss": "mot_plugin.merging.carry_loss",
     "diagnose": "mot_plugin.merging.diagnose",
+    "generate": "mot_plugin.evals.generate",
     "scores": "mot_plugin.evals.collect",
+    "judge": "mot_plugin.judge",
     "select": "mot_plugin.selection",
     "report": "mot_plugin.report.write",
 }

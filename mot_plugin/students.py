@@ -28,7 +28,7 @@ def run(config: Config) -> None:
     """
     source = Path(config.model).expanduser()
     if not source.is_dir():
-        source = _download(config.model, config.revision)
+        source = download(config.model, config.revision)
     elif config.revision is not None:
         raise FileError(
             f"{config.model} is a folder, so it has no revision {config.revision!r}: leave the revision out"
@@ -60,14 +60,13 @@ def of_run(run: Path, which: str) -> Path:
         file: json.loads(file.read_text(encoding="utf-8"))
         for file in sorted(artifacts.glob("std/*/select/choice.json"))
     }
-    best = max(
-        chosen, key=lambda file: float(chosen[file]["average"]), default=artifacts / "std" / "none" / "choice.json"
-    )
+    nowhere = artifacts / "std" / "*" / "select" / "choice.json"
+    best = max(chosen, key=lambda file: float(chosen[file]["average"]), default=nowhere)
     return best.parent / "model"
 
 
-def _download(model: str, revision: str | None) -> Path:
-    """The folder of a hub model, from the hub's cache where it is already there."""
+def download(model: str, revision: str | None) -> Path:
+    """The folder of a hub model, in the hub's cache; what is there is not fetched again. Raises MissingInput without it."""
     import httpx
     import huggingface_hub
 
@@ -84,7 +83,7 @@ def _download(model: str, revision: str | None) -> Path:
         at = f" --revision {revision}" if revision else ""
         cause = str(error).strip().partition("\n")[0]
         raise MissingInput(
-            f"the student {model!r} is neither a folder here nor to be had from the hub\n"
+            f"the model {model!r} is neither a folder here nor to be had from the hub\n"
             f"  {type(error).__name__}: {cause}\n"
             "  either name a local folder: the path of the model, absolute or relative to the run's folder\n"
             f"  or fetch it where there is a network: huggingface-cli download {model}{at}"

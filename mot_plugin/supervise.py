@@ -26,7 +26,7 @@ from mot_plugin.folder import Folder, point
 from mot_plugin.machine import Machine
 from mot_plugin.step import Plan, Step
 from mot_plugin.store import Record, Store
-from mot_plugin.tools import llamafactory, lm_eval, mergekit
+from mot_plugin.tools import llamafactory, lm_eval, mergekit, vllm
 from mot_plugin.tools.advice import FREE_SPACE, Advice, advise
 from mot_plugin.tools.call import Command
 
@@ -42,6 +42,7 @@ FINAL = (CheckFailed.exit_code, FileError.exit_code)
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)  # loaded here: between fork and exec is no time to load anything
 _ADVICE: dict[str, Advice] = {tool.TOOL: tool.ADVICE for tool in (llamafactory, mergekit, lm_eval)}
+_ADVICE[OWN] = vllm.ADVICE  # of a teacher that a step of ours serves: its last words are in the step's log
 
 
 def execute(folder: Folder, name: str) -> None:
@@ -140,7 +141,8 @@ class _Attempts:
     def _explain(self, command: Command, code: int, log: Path) -> tuple[str, bool]:
         text = tail(log, 400)
         what = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
-        advice, again = advise(_ADVICE.get(command.tool, ()), text)
+        known = [entry for tool in self.step.call.starts or (command.tool,) for entry in _ADVICE.get(tool, ())]
+        advice, again = advise(tuple(known), text)
         if code == -signal.SIGKILL and advice is None:
             advice = "killed from outside: most often memory ran out (see `dmesg`), or somebody stopped it"
         if advice is None and shutil.disk_usage(self.folder.root).free < FULL_BYTES:

@@ -162,9 +162,14 @@ def planned(plan: Plan, found: Mapping[str, Status], machine: Machine) -> "Rende
 
 
 def _counts(steps: Sequence[Step]) -> str:
-    """`5 corpora, 25 trainings (20 of them MoT branches), 5 merges, 31 evaluated models`."""
+    """`4 teachers asked, 5 corpora, 25 trainings (20 MoT branches, 5 baselines), 5 merges, 31 evaluated models`."""
     branches = sum(step.kind == "train" and step.method == "MoT" for step in steps)
-    words = (("corpus", "corpus", "corpora"), ("train", "training", "trainings"), ("merge", "merge", "merges"))
+    words = (
+        ("traces", "teacher asked", "teachers asked"),
+        ("corpus", "corpus", "corpora"),
+        ("train", "training", "trainings"),
+        ("merge", "merge", "merges"),
+    )
     said: list[str] = []
     for kind, one, many in (*words, ("evaluate", "evaluated model", "evaluated models")):
         count = sum(step.kind == kind for step in steps)

@@ -1,4 +1,4 @@
-"""Worlds for whole runs with the fake tools: a new one, and one whose run is finished. And a tiny student tokenizer."""
+"""Worlds for whole runs with the fake tools: a new one, and one whose run is finished. A tiny student tokenizer. Live teachers."""
 
 import json
 from collections.abc import Iterator
@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from fake_world import World, copy_world, make_world
+from fault_server import FaultServer
+from live_world import build, forget_anna, make_live_world, place
+from llama_server import LlamaServer
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 # Qwen3's row for a user and an assistant turn, with a date, loop controls and marked generations thrown in.
@@ -80,3 +83,52 @@ def finished(whole: World, tmp_path: Path) -> Iterator[World]:
     made.forget()
     yield made
     made.end_all()
+
+
+@pytest.fixture
+def fault_server(tmp_path: Path) -> Iterator[FaultServer]:
+    """A teacher of this test alone, without faults until `plan` says some."""
+    with FaultServer(tmp_path / "fault-server") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A world with a live teacher whose corpora are made. To be read and copied only."""
+    folder = tmp_path_factory.mktemp("built")
+    with FaultServer(folder / "server") as server:
+        made = make_live_world(folder / "world", server.url)
+        ended = build(made)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return made
+
+
+@pytest.fixture
+def unasked(built: World, tmp_path: Path, fault_server: FaultServer) -> Iterator[World]:
+    """A copy of it without what the live teacher said and what was made of that: her turn is next."""
+    world = copy_world(built, tmp_path / "world")
+    place(world, endpoint=fault_server.url)
+    forget_anna(world)
+    yield world
+    world.end_all()
+
+
+@pytest.fixture(scope="session")
+def student_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The quickstart's student as llama.cpp reads it."""
+    pytest.importorskip("gguf", reason="package gguf writes the model that llama.cpp serves")
+    from student_gguf import write_gguf
+
+    student = Path(__file__).parents[1] / "recipes" / "quickstart" / "student"
+    return write_gguf(student, tmp_path_factory.mktemp("gguf") / "student.gguf")
+
+
+@pytest.fixture(scope="session")
+def llama_teacher(student_gguf: Path) -> Iterator[LlamaServer]:
+    """The quickstart's student as a live teacher, four requests at a time; its thoughts stand in `content`."""
+    pytest.importorskip("xllamacpp", reason="package xllamacpp is the server")
+    from student_gguf import THINKING
+
+    log = student_gguf.with_name("llama.log")
+    with LlamaServer(student_gguf, slots=4, log=log, default_template_kwargs=THINKING) as server:
+        yield server

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1] / "mot_plugin"
 ORDER = """
 __main__
 cli
-cli_corpus
-offsite terminal
+cli_corpus cli_eval cli_fetch cli_evaluate
+offsite terminal fetching evaluating
 run
 views
 glance executors
@@ -26,10 +26,11 @@ folder state plan steps
 methods
 merges trainings corpora
 blocks ablate
-materials selection
+materials selection judge compare subject
 students
 recipe machine corpus/ report/ merging/
-teachers/ evals/
+evals/
+teachers/
 sources/
 step strict lengths
 tools/ store shipped answers chance errors __init__
@@ -42,6 +43,7 @@ PURE = (
     "trainings",
     "step",
     "tools.advice",
+    "evals.shards",
     "tools.call",
     "tools.llamafactory",
     "tools.lm_eval",
@@ -185,15 +187,17 @@ def test_effects_are_seen() -> None:
 
 def test_few_places_start_processes() -> None:
     starting = {name for name, tree in MODULES.items() if "subprocess" in ast.unparse(tree)}
-    # A served teacher lives as long as its step; a sandbox as long as the program in it.
-    inside = {"teachers.serve", "evals.code.sandbox", "evals.code.execute"}
+    # A served teacher and an evaluation's engines live as long as their step; a sandbox, or a child with a time limit, as long as
+    # what runs in it.
+    inside = {"teachers.serve", "evals.engines", "evals.limited", "evals.code.sandbox", "evals.code.execute"}
     assert starting == {"executors", "machine", "supervise"} | inside
 
 
 def test_few_places_read_the_environment() -> None:
     reading = {name for name, tree in MODULES.items() if re.search(r"os\.(environ|getenv)", ast.unparse(tree))}
     # A key is read where it is used, and nowhere else; the others hand an environment on, or clear it.
-    assert reading == {"supervise", "teachers.client", "teachers.serve", "evals.code.inside", "evals.code.proof"}
+    handing = {"supervise", "teachers.serve", "evals.engines"}
+    assert reading == handing | {"teachers.client", "evals.code.inside", "evals.code.proof"}
 
 
 def test_nothing_is_swallowed() -> None:

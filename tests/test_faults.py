@@ -113,8 +113,8 @@ def test_a_failing_merge(started: World, fault: str, tries: int, what: str, log:
 @pytest.mark.parametrize(
     ("fault", "tries", "what", "log", "advice"),
     [
-        ("exit1", 2, "lm_eval exited with 1", "ValueError: something odd happened", ""),
-        ("disk-full", 1, "lm_eval exited with 1", "No space left on device", FULL),
+        ("exit1", 2, "mot-plugin exited with 3", "ValueError: something odd happened", ""),
+        ("disk-full", 1, "mot-plugin exited with 3", "No space left on device", FULL),
         ("exit0-nothing", 2, "mot-plugin exited with 3", "lm-eval wrote no results file there", ""),
         ("fewer-samples", 1, "mot-plugin exited with 65", "answers per problem were asked for", ""),
     ],

@@ -80,6 +80,18 @@ MISTAKES = {
         "name: x\ntools:\n  lm_eval: {command: srun lm_eval}",
         ["line 3    tools.lm_eval.command: must be a list, got 'srun lm_eval'"],
     ),
+    "engines that repeat each other": (
+        "name: x\neval:\n  engine: vllm\n  model_args:\n    seed: 1\n    data_parallel_size: 8",
+        [
+            "line 5    eval.model_args.seed: the recipe's eval.seed decides it, another one for each shard",
+            "line 6    eval.model_args.data_parallel_size: its replicas have one seed and answer the same: give the recipe "
+            "eval.shards, and set gpus_per_engine here",
+        ],
+    ),
+    "an engine on more GPUs than it has": (
+        "name: x\neval: {model_args: {tensor_parallel_size: 4}, gpus_per_engine: 2}",
+        ["line 2    eval: gpus_per_engine is 2, but model_args spread over 4 GPUs"],
+    ),
     "GPUs": ("name: x\ngpus: many", ["line 2    gpus: must be a whole number or 'auto', got 'many'"]),
     "negative GPUs": ("name: x\ngpus: -1", ["line 2    gpus: must be at least 0 or 'auto', got -1"]),
     "an environment of numbers": ("name: x\nenv: {A: 1}", ["line 2    env.A: must be text, got 1"]),
@@ -105,6 +117,21 @@ def test_a_mistake_gives_exactly_its_message(tmp_path: Path, text: str, messages
     head, *found = str(raised.value).split("\n")
     assert head == f"{tmp_path}/machine.yaml has {len(messages)} error{'s' if len(messages) > 1 else ''}"
     assert found == [f"  {message}" for message in messages]
+
+
+@pytest.mark.parametrize(
+    ("lines", "gpus"),
+    [
+        ("{}", 1),
+        ("{gpus_per_engine: 4}", 4),
+        ("{model_args: {tensor_parallel_size: 2}}", 2),
+        ("{model_args: {tensor_parallel_size: 2, pipeline_parallel_size: 2}}", 4),
+        ("{model_args: {tensor_parallel_size: 2}, gpus_per_engine: 2}", 2),
+    ],
+)
+def test_gpus_of_one_engine(tmp_path: Path, lines: str, gpus: int) -> None:
+    (tmp_path / "machine.yaml").write_text(f"name: x\ngpus: 8\neval: {lines}\n", encoding="utf-8")
+    assert machine.load(tmp_path / "machine.yaml").eval.engine_gpus == gpus
 
 
 @pytest.mark.parametrize("gpus", [1, 2, 4, 8])

@@ -325,6 +325,7 @@ MACHINES: dict[str, dict[str, Any]] = {
     "environment": {"env": {"OMP_NUM_THREADS": "7"}},
     "storage": {"storage": {"runs": "elsewhere", "store": "/store", "keep": "all", "datasets": "/sets"}},
     "patience": {"retries": 5, "backoff_seconds": 1},
+    "evaluation's GPUs": {"gpus": 8, "eval": {"gpus_per_engine": 2}},
     "evaluation's room": {"eval": {"batch_size": 1, "device": "cuda:1", "model_args": {"max_model_len": 5}}},
     "name": {"name": "another"},
 }
@@ -359,11 +360,11 @@ def test_other_tasks_leave_every_weight_alone() -> None:
     assert differ(before, after) == of_kind(before, "evaluate", "select", "report")
 
 
-@pytest.mark.parametrize("key", ["seed", "metric"])
+@pytest.mark.parametrize("key", ["seed", "shards", "metric"])
 def test_other_evaluation_settings_too(key: str) -> None:
     before = planned()
-    after = planned(lambda data: data["eval"].update({key: {"seed": 2, "metric": "pass_at_k"}[key]}))
-    kinds = ("evaluate", "select", "report") if key == "seed" else ("select", "report")
+    after = planned(lambda data: data["eval"].update({key: {"seed": 2, "shards": 2, "metric": "pass_at_k"}[key]}))
+    kinds = ("select", "report") if key == "metric" else ("evaluate", "select", "report")
     assert differ(before, after) == of_kind(before, *kinds)
 
 

@@ -117,7 +117,7 @@ def step(folder: Path, model: str, revision: str | None = None) -> subprocess.Co
 def test_a_student_that_cannot_be_had_offline(tmp_path: Path) -> None:
     found = step(tmp_path, "Qwen/Qwen3-8B", "main")
     assert found.returncode == 1
-    assert found.stderr.startswith("MissingInput: the student 'Qwen/Qwen3-8B' is neither a folder here nor to be had")
+    assert found.stderr.startswith("MissingInput: the model 'Qwen/Qwen3-8B' is neither a folder here nor to be had")
     assert "name a local folder" in found.stderr
     assert "huggingface-cli download Qwen/Qwen3-8B --revision main" in found.stderr
     assert "Traceback" not in found.stderr

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from mot_plugin.corpus import folder
+from mot_plugin.corpus import card, facts, folder
 from mot_plugin.corpus.choose import preferences
+from mot_plugin.corpus.facts import PLACE, About
 from mot_plugin.corpus.remedies import nothing_kept
 from mot_plugin.corpus.sourced import sourced
 from mot_plugin.errors import CheckFailed
@@ -17,8 +18,6 @@ from mot_plugin.teachers.traces import Prompt
 from mot_plugin.teachers.verdicts import Judge, Rejected, normalise
 from mot_plugin.teachers.verify import Verifier
 
-_PLACE = "{problem}"
-
 
 class Config(BaseModel):
     """`prompt` is the user turn around {problem}; `max_tokens` the student's tokens of a whole row.
@@ -27,6 +26,7 @@ class Config(BaseModel):
     last, `drop` drops it at once, `truncate` keeps the row as it is, so that LLaMA-Factory cuts its end off.
     `problems`, if given, are the only ones that count, with their references; traces of others are left out.
     `verify`: `answers` keeps samples that say the same as the reference, `none` every well-formed one.
+    `asked`, of a live teacher, is the summary of the step that asked it; it and `about` are for the data card alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,14 +44,16 @@ class Config(BaseModel):
     overlong: Literal["drop", "resample", "truncate"] = "resample"
     verify: Literal["answers", "none"] = "answers"
     seed: int
+    asked: str | None = None
+    about: About = About()
     out: str
     format: int = 1
 
     @field_validator("prompt")
     @classmethod
     def _has_a_place(cls, prompt: str) -> str:
-        if _PLACE not in prompt:
-            raise ValueError(f"has no {_PLACE}")
+        if PLACE not in prompt:
+            raise ValueError(f"has no {PLACE}")
         return prompt
 
 
@@ -73,11 +75,10 @@ def run(config: Config) -> None:
             kept[prompt.id] = row
         elif longer:
             why[prompt.id] = "too_long"
-        elif not prompt.samples:
-            why[prompt.id] = "no_trace"
+        elif config.verify == "answers" and not judge.checks(prompt.references):
+            why[prompt.id] = "unverifiable"
         else:
-            checked = config.verify == "none" or judge.checks(prompt.references)
-            why[prompt.id] = "no_correct_sample" if checked else "unverifiable"
+            why[prompt.id] = "no_correct_sample" if prompt.samples else "no_trace"
     verdicts = Counter(verdict for judged in every for verdict in judged)
     dropped = Counter(why.values())
     if not kept:
@@ -94,18 +95,30 @@ def run(config: Config) -> None:
         "too_long_samples": too_long,
         "not_in_source": lost,
         "tokens": folder.token_statistics(list(kept.values())),
+        **_rule_and_traces(config),
     }
     out = Path(config.out)
     folder.write(out, config.teacher, list(kept.values()), summary)
     judgements = zip(prompts, every, strict=True)
     folder.write_verdicts(out, [(one.id, said, kept.get(one.id), why.get(one.id)) for one, said in judgements])
+    card.write(out, config.about)
+
+
+def _rule_and_traces(config: Config) -> dict[str, Any]:
+    """By which rules rows were made, and of what."""
+    rule = config.model_dump(include={"verify", "overlong", "max_tokens", "seed", "prompt"})
+    if config.verify == "answers":
+        rule["compared_by"] = facts.comparer()
+    if config.asked is not None:
+        return {"rule": rule, "traces": facts.asked(Path(config.asked))}
+    return {"rule": rule, "traces": facts.recorded(Path(config.traces), config.trace_format, config.named)}
 
 
 def _row(
     config: Config, prompt: Prompt, candidates: tuple[int, ...], count: TokenCount
 ) -> tuple[folder.Row | None, int]:
     """The prompt's row, if one is kept, and how many candidates were looked at and had more than `max_tokens`."""
-    user = config.prompt.replace(_PLACE, prompt.problem)
+    user = config.prompt.replace(PLACE, prompt.problem)
     too_long = 0
     for index in candidates if config.overlong == "resample" else candidates[:1]:
         target = normalise(prompt.samples[index])

@@ -5,18 +5,20 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mot_plugin.corpus import folder
+from mot_plugin.corpus import card, folder
+from mot_plugin.corpus.facts import About
 from mot_plugin.errors import FileError
 
 
 class Config(BaseModel):
-    """`corpora`: the corpus folder of each teacher. `name` is that of the dataset for LLaMA-Factory."""
+    """`corpora`: the corpus folder of each teacher. `name` is that of the dataset for LLaMA-Factory, `about` for the card."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     corpora: dict[str, str] = Field(min_length=1)
     source_name: str
     name: str = "union"
+    about: About = About()
     out: str
     format: int = 1
 
@@ -47,6 +49,7 @@ def run(config: Config) -> None:
         "per_teacher": summaries,
     }
     folder.write(Path(config.out), config.name, rows, summary)
+    card.write(Path(config.out), config.about)
 
 
 def _summed(counts: list[dict[str, int]]) -> dict[str, int]:

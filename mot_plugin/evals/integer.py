@@ -19,11 +19,6 @@ class Grade:
     no_answer: bool
 
 
-def keep_all(resps: Sequence[Sequence[str]], _docs: object) -> list[list[str]]:
-    """lm-eval filter: every answer to every problem (n lists of k texts), where its default keeps the first only."""
-    return [list(texts) for texts in resps]
-
-
 def grade(text: str, reference: str) -> Grade:
     """Judge one raw answer: the last box after the thinking, compared with `reference` as integers.
 

@@ -1,6 +1,8 @@
 """Error bars for a table of outcomes: n problems (rows), k sampled answers each (columns), 1 a hit and 0 a miss.
 
-Everything is a share (0..1), not percent. None stands for "cannot be estimated from so few".
+Everything is a share (0..1), not percent; where credit is partial, an outcome may be any share. None stands for "cannot
+be estimated from so few". Intervals: evals/intervals.py; two models: evals/paired.py; the best of several:
+evals/selection_bias.py.
 Sources: Miller 2024, "Adding Error Bars to Evals" (arXiv 2411.00640); Chen et al. 2021 (arXiv 2107.03374) for pass@k.
 """
 
@@ -8,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-Hits = Sequence[Sequence[int]]
+Hits = Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -25,18 +27,18 @@ class Difference:
 
 
 def mean(hits: Hits) -> float:
-    """Share of hits, n*k outcomes with equal weight. Counted in integers, so that 339 of 480 is exactly 0.70625.
+    """Share of hits, n*k outcomes with equal weight. Summed without rounding, so that 339 of 480 is exactly 0.70625.
 
     Raises ValueError for an empty or ragged table, here and in every function below.
     """
     n, k = _shape(hits)
-    return sum(map(sum, hits)) / (n * k)
+    return math.fsum(hit for row in hits for hit in row) / (n * k)
 
 
 def problem_means(hits: Hits) -> list[float]:
     """The share of hits of each problem: n values."""
     _, k = _shape(hits)
-    return [sum(row) / k for row in hits]
+    return [math.fsum(row) / k for row in hits]
 
 
 def clustered_stderr(hits: Hits) -> float | None:
@@ -57,19 +59,21 @@ def sampling_stderr(hits: Hits) -> float | None:
     n, k = _shape(hits)
     if k < 2:
         return None
-    within = [p * (1 - p) * k / (k - 1) for p in problem_means(hits)]
-    return math.sqrt(math.fsum(within) / n / k / n)
+    squares = ((hit - p) ** 2 for row, p in zip(hits, problem_means(hits), strict=True) for hit in row)
+    return math.sqrt(math.fsum(squares) / (k - 1) / k) / n
 
 
 def pass_at(hits: Hits, draws: int) -> float:
     """Unbiased pass@draws: mean over problems of 1 - C(k-c, draws) / C(k, draws), c hits in k (Chen 2021, eq. 1).
 
-    Raises ValueError unless 1 <= draws <= k.
+    Raises ValueError unless 1 <= draws <= k, and for outcomes other than 0 and 1: part of a hit passes nothing.
     """
     n, k = _shape(hits)
     if not 1 <= draws <= k:
         raise ValueError(f"pass@{draws} of {k} answers per problem")
-    return math.fsum(1 - math.comb(k - sum(row), draws) / math.comb(k, draws) for row in hits) / n
+    if any(hit not in (0, 1) for row in hits for hit in row):
+        raise ValueError(f"pass@{draws} of outcomes that are neither 0 nor 1")
+    return math.fsum(1 - math.comb(k - int(sum(row)), draws) / math.comb(k, draws) for row in hits) / n
 
 
 def paired_difference(left: Hits, right: Hits) -> Difference:

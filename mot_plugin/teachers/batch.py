@@ -7,7 +7,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,34 +59,44 @@ def _open(drawing: Drawing, problem: Problem, each: int | None) -> list[tuple[st
     user, sampling = drawing.user(problem), drawing.line.sampling
     absent = [index for index in range(sampling.n) if custom_id(user, index) not in drawing.samples]
     return [
-        (custom_id(user, index), drawing.line.body(user, index, drawing.name)) for index in absent[: each or sampling.n]
+        (_sent_as(drawing, user, index), drawing.line.body(user, index, drawing.name))
+        for index in absent[: each or sampling.n]
     ]
+
+
+def _sent_as(drawing: Drawing, user: str, index: int) -> str:
+    """A request's name outside: results repeat nothing else of it, so it must say the sampling, too. 38 characters."""
+    return f"{drawing.line.name()[-12:]}-{custom_id(user, index)}"
 
 
 def take(drawing: Drawing, problems: Sequence[Problem], files: Sequence[Path]) -> Imported:
     """Put results among the samples. Raises MissingInput, FileError: a line that is none, results of other requests."""
     wanted = {
-        custom_id(drawing.user(problem), index): drawing.line.body(drawing.user(problem), index, drawing.name)
-        for problem in problems
+        _sent_as(drawing, user, index): Record(
+            custom_id(user, index), drawing.line.body(user, index, drawing.name), None, None, {}
+        )
+        for user in map(drawing.user, problems)
         for index in range(drawing.line.sampling.n)
     }
     results = list(_results(files))
-    strange = [identity for _, identity, _ in results if identity not in wanted]
+    strange = [name for _, name, _ in results if name not in wanted]
     if strange:
         raise FileError(
             f"{len(strange)} of {len(results)} results answer no request of this recipe, the first is {strange[0]!r}: "
-            "was the prompt, the sampling, the seed or the source changed since the export? Nothing was imported."
+            "was the model, the prompt, the sampling, the seed or the source changed since the export? "
+            "Nothing was imported."
         )
     added, known, failed = 0, 0, Counter[str]()
-    for where, identity, result in results:
-        if identity in drawing.samples:
+    for where, name, result in results:
+        asked = wanted[name]
+        if asked.custom_id in drawing.samples:
             known += 1
             continue
         body, reason = _body(result)
         if body is None:
             failed[reason] += 1
             continue
-        drawing.samples.append(Record(identity, wanted[identity], body, None, {"from": where}))
+        drawing.samples.append(replace(asked, body=body, note={"from": where}))
         added += 1
     return Imported(added, known, dict(failed))
 
@@ -101,23 +111,30 @@ def _results(files: Sequence[Path]) -> Iterator[tuple[str, str, dict[str, Any]]]
             if not line.strip():
                 continue
             try:
-                result = json.loads(line)
-                identity = str(result["custom_id"])
+                yield f"{file.name}:{number}", *_result(json.loads(line))
             except (ValueError, KeyError, TypeError) as error:
                 raise FileError(
                     f"{file}:{number} is not a result of a batch ({error!r}); nothing was imported"
                 ) from None
-            yield f"{file.name}:{number}", identity, result
+
+
+def _result(line: Any) -> tuple[str, dict[str, Any]]:
+    """A request's name and what came of it. Raises KeyError, TypeError for a line that is none."""
+    if not isinstance(line, dict) or not isinstance(line.get("response") or {}, dict):
+        raise TypeError("not an object with a response")
+    return str(line["custom_id"]), line
 
 
 def _body(result: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
-    """The answer, or None and why there is none."""
-    response = result.get("response") or {}
-    if result.get("error") or response.get("status_code") != 200:
-        return None, f"http_{response.get('status_code')}" if response.get("status_code") else "error"
+    """The answer, or None and why there is none, in a word."""
+    response, error = result.get("response") or {}, result.get("error")
+    status = response.get("status_code")
+    if error or status != 200:
+        code = error.get("code") if isinstance(error, dict) else None
+        return None, f"http_{status}" if status else str(code or "error")
     body: Any = response.get("body")
     try:
         failures.check(body)
-    except failures.UnusableAnswer as error:
-        return None, error.reason
+    except failures.UnusableAnswer as unusable:
+        return None, unusable.reason
     return dict(body), ""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -70,12 +71,7 @@ class Client:
         if "@" in self.endpoint.url.partition("://")[2].partition("/")[0]:
             raise FileError("an endpoint's URL must not hold a password: name the key's variable in api_key_env")
         if self.endpoint.api_key_env is not None:
-            self._key = os.environ.get(self.endpoint.api_key_env, "")
-            if not self._key:
-                raise MissingInput(
-                    f"{self.endpoint.url} wants a key, and the environment has no {self.endpoint.api_key_env}: "
-                    "export it, then run again"
-                )
+            self._key = _key_in(self.endpoint.api_key_env, self.endpoint.url)
         limit = openai.Timeout(self.endpoint.timeout_seconds, connect=15.0)
         # A key must be given to the client; one that servers without keys ignore. max_retries: ours are counted and named.
         self._client = openai.AsyncOpenAI(
@@ -99,7 +95,7 @@ class Client:
             self._stop_at_once(error, str(body["model"]))
             attempts = int(retrying.statistics.get("attempt_number", 1))
             return Failure(
-                failures.reason(error), self._clean(str(error)), attempts, refused=not failures.may_pass(error)
+                failures.reason(error), self._clean(_words(error)), attempts, refused=not failures.may_pass(error)
             )
         attempts = int(retrying.statistics.get("attempt_number", 1))
         return Reply(answer, attempts, round(time.monotonic() - begun, 3))
@@ -116,7 +112,7 @@ class Client:
         try:
             answer: Any = json.loads(raw.http_response.content)
         except ValueError as error:
-            start = raw.http_response.text[:80]
+            start = self._clean(raw.http_response.text)[:80]
             raise failures.UnusableAnswer("not_json", f"the answer is not JSON ({error}): {start!r}") from None
         failures.check(answer)
         return dict(answer)
@@ -149,5 +145,37 @@ class Client:
             raise StepFailed(f"{where}: the account's quota is used up: {said}") from None
 
     def _clean(self, text: str) -> str:
-        """Without the key: a vendor's error may quote it."""
-        return (text.replace(self._key, "(key)") if self._key else text)[:500]
+        """Without the key: a vendor's error may repeat it. Cut only then, as half a key is one too."""
+        return (re.sub(_quoted(self._key), "(key)", text) if self._key else text)[:500]
+
+
+def _key_in(variable: str, url: str) -> str:
+    """The key in an environment variable. Raises MissingInput without one, or where it is none that a request can carry."""
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise MissingInput(f"{url} wants a key, and the environment has no {variable}: export it, then run again")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise MissingInput(
+            f"{url} wants a key, and what the environment has as {variable} is none: a key has no spaces, line ends or "
+            "letters beyond ASCII"
+        )
+    return key
+
+
+def _quoted(key: str) -> str:
+    """A pattern for the key as it is, and as JSON or Python writes it inside quotation marks."""
+    return "".join(
+        r"\\+" if sign == "\\" else rf"\\*{re.escape(sign)}" if sign in "\"'/" else re.escape(sign) for sign in key
+    )
+
+
+def _words(error: Exception) -> str:
+    """What went wrong; of a connection the first cause too, which the client keeps to itself."""
+    import openai
+
+    cause: BaseException | None = error if type(error) is openai.APIConnectionError else None
+    why = ""
+    while cause is not None:
+        cause = cause.__cause__ or cause.__context__
+        why = str(cause or "") or why
+    return f"{error} ({why})" if why else str(error)

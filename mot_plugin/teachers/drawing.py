@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from mot_plugin.errors import StepFailed
+from mot_plugin.errors import MotError, StepFailed
 from mot_plugin.sources.problems import Problem
 from mot_plugin.teachers.asking import Line, custom_id
 from mot_plugin.teachers.client import Client, Endpoint, Reply
@@ -20,6 +20,10 @@ from mot_plugin.teachers.verdicts import ACCEPTABLE, Judge, Rejected, normalise
 IN_A_ROW = 8
 """Failed requests without an answer in between, each after all its attempts, before the endpoint counts as gone. Once it has
 answered they must be of so many prompts: one prompt that breaks a server is no reason to give up the others."""
+_HINTS = {
+    "connection": "is it up, and is this its address? It stands in the machine file, under teachers",
+    "timeout": "has it too much to do? Lower `concurrency` or raise `timeout_seconds` in the machine file, under teachers",
+}
 TOLERATED = 0.05
 """Share of draws that may be lost to errors of the endpoint; more would shape the corpus."""
 
@@ -30,6 +34,7 @@ class Drawing:
 
     line: Line
     prompt: str
+    row_prompt: str
     samples: Samples
     judge: Judge
     fits: Callable[[str, Sample], bool]
@@ -40,10 +45,12 @@ class Drawing:
     """The finished prompts."""
     unfinished: list[Problem] = field(default_factory=list)
     lost: int = 0
-    stopped: str | None = None
-    """Why nothing more is asked for, though prompts are left."""
+    stopped: tuple[str, str] | None = None
+    """Why nothing more is asked for, though prompts are left, and what to do about it."""
     _asker: "_Asker | None" = None
     _seen: set[str] = field(default_factory=set)
+    _unjudged: int = 0
+    """Tokens of answers that are here and not counted yet: they are spent, however long their verdicts take."""
 
     async def from_disk(self, problems: Sequence[Problem]) -> None:
         """Draw as far as the samples on disk reach."""
@@ -79,7 +86,7 @@ class Drawing:
             async with asyncio.TaskGroup() as tasks:
                 for problem in problems:
                     tasks.create_task(self._prompt(problem))
-        except* StepFailed as failed:
+        except* (MotError, OSError) as failed:
             raise failed.exceptions[0] from None
 
     async def _prompt(self, problem: Problem) -> None:
@@ -88,7 +95,12 @@ class Drawing:
         async def get(index: int) -> Draw | None:
             return await self._draw(problem, index)
 
-        drawn, complete = await draw(sampling.mode, sampling.n, get)
+        drawn: list[Draw] = []
+        complete = True
+        if self.judge.verify == "none" or self.judge.checks(
+            problem.references
+        ):  # else nothing could be kept: nothing is paid for
+            drawn, complete = await draw(sampling.mode, sampling.n, get)
         if not complete:
             self.unfinished.append(problem)
             return
@@ -109,23 +121,30 @@ class Drawing:
             return None
         sample = sample_of(record)
         verdict = await self.judge.verdict_async(sample, problem.references)
-        accepted = verdict in ACCEPTABLE and self.fits(user, sample)
+        row = self.row_prompt.replace("{problem}", problem.problem)
+        accepted = verdict in ACCEPTABLE and self.fits(row, sample)
         if identity not in self._seen:  # one on disk is looked at again when its prompt is asked on
             self._seen.add(identity)
             self.progress.count(verdict, record.tokens, new=not known)
+            self.progress.show()
+        self._unjudged -= 0 if known else record.tokens or 0
         return Draw(index, verdict, accepted, record.tokens)
 
     async def _request(self, user: str, index: int) -> Record | None:
         assert self._asker is not None
         async with self._asker.free:
             limit = self.line.sampling.max_tokens_total
-            if limit is not None and self.progress.tokens >= limit:
-                self.stopped = f"the budget of {limit:,} tokens (sampling.max_tokens_total) is spent"
+            if limit is not None and self.progress.tokens + self._unjudged >= limit:
+                self.stopped = f"the budget of {limit:,} tokens (sampling.max_tokens_total) is spent", "raise it"
             if self.stopped:
                 return None
             body = {**self.line.body(user, index, self.name), **self.body}
             record, passing = await self._asker.ask(custom_id(user, index), body)
             self.samples.append(record)
+            self._unjudged += record.tokens or 0
+            if limit is not None and record.body is not None and record.tokens is None:
+                uncounted = "the server does not say how many tokens an answer has (usage.completion_tokens)"
+                self.stopped = f"{uncounted}, so the budget cannot be kept", "take sampling.max_tokens_total out"
             if record.error is not None:
                 self.progress.errors[record.error["reason"]] += 1
                 self.lost += passing
@@ -164,9 +183,11 @@ class _Asker:
         if count < IN_A_ROW or record.error is None:
             return
         self.check()
+        hint = _HINTS.get(record.error["reason"])
         raise StepFailed(
             f"{self.client.endpoint.url}: {len(self.in_a_row)} requests in a row failed, the last one with "
             f"{record.error['reason']} in {record.error['attempts']} attempts: {record.error['message']}"
+            + (f"\n  {hint}" if hint else "")
         )
 
 

@@ -16,7 +16,7 @@ def check(answer: Any) -> None:
     """Raise UnusableAnswer unless there is a message with something in it."""
     choices = answer.get("choices") if isinstance(answer, dict) else None
     if isinstance(answer, dict) and answer.get("error"):
-        raise UnusableAnswer("error_in_answer", f"status 200 with an error: {json.dumps(answer['error'])[:300]}")
+        raise UnusableAnswer("error_in_answer", f"status 200 with an error: {json.dumps(answer['error'])}")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise UnusableAnswer("no_choice", "the answer has no choices")
     message = choices[0].get("message")

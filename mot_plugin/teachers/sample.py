@@ -49,8 +49,11 @@ class Place(BaseModel):
 
 
 class Config(BaseModel):
-    """`prompt` is the user turn around {problem}. `row_tokens` and `overlong` are the corpus's: a trace that is too long to be kept
-    does not end the drawing where another would be taken instead."""
+    """`prompt` is what the teacher is asked around {problem}, `row_prompt` what the student is trained on.
+
+    `row_tokens` and `overlong` are the corpus's: a trace too long to be kept does not end the drawing where another would be
+    taken instead.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,6 +61,7 @@ class Config(BaseModel):
     model: str
     problems: str
     prompt: str
+    row_prompt: str
     sampling: Sampling
     seed: int
     tokenizer: str
@@ -80,7 +84,7 @@ def run(config: Config) -> None:
             raise _incomplete(work)
         work.progress.show(now=True)
         drawn = [(problem, work.drawn[problem.id]) for problem in problems]
-        sampled.write(Path(config.out), config.teacher, work.line, drawn, work.record)
+        sampled.write(Path(config.out), config.teacher, config.prompt, work.line, drawn, work.record)
 
 
 @contextmanager
@@ -93,6 +97,7 @@ def drawing(config: Config) -> Iterator[tuple[Drawing, list[Problem]]]:
         work = Drawing(
             line=line,
             prompt=config.prompt,
+            row_prompt=config.row_prompt,
             samples=samples,
             judge=Judge(config.verify, verifier),
             fits=token_limit(config.overlong, config.row_tokens, count),
@@ -133,10 +138,9 @@ def _incomplete(work: Drawing) -> CheckFailed | StepFailed:
     progress = work.progress
     have = f"{progress.done} of {progress.prompts} prompts are done, {progress.kept} kept, {progress.tokens:,} tokens spent"
     if work.stopped:
+        why, remedy = work.stopped
         return CheckFailed(
-            f"{work.stopped}: {have}\n"
-            "  raise it and run again to go on from here; all samples are in\n"
-            f"  {work.samples.file}"
+            f"{why}: {have}\n  {remedy} and run again to go on from here; all samples are in\n  {work.samples.file}"
         )
     errors = ", ".join(f"{reason} {count}" for reason, count in progress.errors.most_common())
     return StepFailed(

@@ -24,24 +24,30 @@ def sample_of(record: Record) -> Sample:
         return Sample("", None, LOST)
     choice = record.body["choices"][0]
     text = text_of(choice["message"])
-    reason = choice.get("finish_reason")
+    said = choice.get("finish_reason")
+    reason = None if said is None else str(said)
     if isinstance(text, Unusable):
         return Sample("", reason, text.reason)
-    return Sample(text, reason)
+    return Sample(_whole_signs(text), reason)
+
+
+def _whole_signs(text: str) -> str:
+    """Without halves of signs: a completion that was cut within an emoji may end with one, and no file can hold it."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def meta_of(record: Record, index: int) -> dict[str, Any]:
     """Where a sample comes from, for the trace file: nothing in it depends on when it was asked."""
     body = record.body or {}
-    usage = body.get("usage") or {}
-    known = {name: body.get(name) for name in ("model", "system_fingerprint") if body.get(name)}
+    usage = body.get("usage")
+    known = {name: str(body[name]) for name in ("model", "system_fingerprint") if body.get(name)}
     request = {name: value for name, value in record.request.items() if name != "messages"}
     return {
         "index": index,
         "custom_id": record.custom_id,
         **known,
         "completion_tokens": record.tokens,
-        "prompt_tokens": usage.get("prompt_tokens"),
+        "prompt_tokens": usage.get("prompt_tokens") if isinstance(usage, dict) else None,
         "request": request,
         **({"error": record.error} if record.error else {}),
     }
@@ -50,6 +56,7 @@ def meta_of(record: Record, index: int) -> dict[str, Any]:
 def write(
     out: Path,
     teacher: str,
+    prompt: str,
     line: Line,
     drawn: Sequence[tuple[Problem, list[Draw]]],
     record: Callable[[Problem, int], Record],
@@ -62,7 +69,8 @@ def write(
             answered_as.update(sample["meta"]["model"] for sample in samples if "model" in sample["meta"])
             row = {"id": problem.id, "problem": problem.problem, "reference": list(problem.references) or None}
             file.write(json.dumps(row | {"samples": samples}, ensure_ascii=False) + "\n")
-    summary = _summary(teacher, line, [draws for _, draws in drawn]) | {"answered_as": sorted(answered_as)}
+    summary = _summary(teacher, line, [draws for _, draws in drawn])
+    summary |= {"prompt": prompt, "answered_as": sorted(answered_as)}
     (out / SUMMARY).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

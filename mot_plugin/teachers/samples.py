@@ -45,7 +45,10 @@ class Record:
         """The record as it stands in the file."""
         response = None if self.body is None else {"status_code": 200, "body": self.body}
         fields = {"custom_id": self.custom_id, "response": response, "error": self.error, "request": self.request}
-        return json.dumps(fields | {"note": self.note}, ensure_ascii=False).encode() + b"\n"
+        try:
+            return json.dumps(fields | {"note": self.note}, ensure_ascii=False).encode() + b"\n"
+        except UnicodeEncodeError:  # half a sign, which only JSON's own escapes can say
+            return json.dumps(fields | {"note": self.note}).encode() + b"\n"
 
     @staticmethod
     def read(line: bytes) -> "Record":
@@ -88,9 +91,13 @@ class Samples:
         """Write one record to its end and to the disk: after this a kill -9 or a power cut cannot lose it."""
         line = record.line()
         written = 0
-        while written < len(line):
-            written += os.write(self._descriptor, line[written:])
-        os.fsync(self._descriptor)
+        try:
+            while written < len(line):
+                written += os.write(self._descriptor, line[written:])
+            os.fsync(self._descriptor)
+        except OSError:  # a full disk: what comes next must not be written behind half a line
+            os.ftruncate(self._descriptor, self._end)
+            raise
         self._note(record, len(line))
 
     def _load(self) -> None:

@@ -131,6 +131,12 @@ def _any_of(reference: object) -> object:
     raise ValueError(f"should be a text, a list of texts or null, got {reference!r:.60}")
 
 
+def _no_verdict(word: str) -> str:
+    if word in ("correct", "unverified"):
+        raise ValueError(f"{word!r} is a verdict, which only our own judgement gives")
+    return word
+
+
 _Text = Annotated[str, AfterValidator(_some_text)]
 
 
@@ -139,7 +145,7 @@ class _SampleLine(BaseModel):
 
     text: str
     finish_reason: str | None = None
-    unusable: str | None = None
+    unusable: Annotated[str, AfterValidator(_no_verdict)] | None = None
     meta: Any = None
 
 

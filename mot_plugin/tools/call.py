@@ -44,6 +44,8 @@ class Call:
     outputs: tuple[str, ...]
     discard: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
+    starts: tuple[str, ...] = ()
+    """Tools that our own commands start themselves: they must be there, and their words are looked for in the log."""
 
 
 OFFLINE = (("HF_DATASETS_OFFLINE", "1"), ("HF_HUB_OFFLINE", "1"))

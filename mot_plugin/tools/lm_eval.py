@@ -2,21 +2,29 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
 
+from mot_plugin.tools import vllm
 from mot_plugin.tools.advice import DISK_FULL, Advice
 from mot_plugin.tools.call import OFFLINE, Command
 
 TOOL = "lm_eval"
+DOCUMENTS = "mot_plugin.evals.documents.some"
+"""Function that stands between lm-eval and a task's own loader where a shard asks only some of the problems."""
 
 ADVICE: Advice = (
     DISK_FULL,
-    (r"out of memory|OutOfMemoryError", "memory ran out: lower eval.batch_size in the machine file", True),
+    (
+        r"out of memory|OutOfMemoryError",
+        "memory ran out: lower eval.batch_size in the machine file, or in eval.model_args what vLLM takes "
+        "(max_model_len, max_num_seqs, gpu_memory_utilization)",
+        True,
+    ),
     (
         r"probability tensor contains either `?inf`?, `?nan`?",
         "the model's weights give NaN: the training before it went wrong",
@@ -28,7 +36,23 @@ ADVICE: Advice = (
         "the benchmark's data is not here: put it into a folder and name it as storage.datasets in the machine file",
         False,
     ),
+    *vllm.ADVICE,
+    (
+        r"was killed by SIGKILL",
+        "killed from outside: most often memory ran out (see `dmesg`), or somebody stopped it",
+        True,
+    ),
 )
+
+SERVED = ("local-completions", "local-chat-completions")
+"""Engines of lm-eval that ask an endpoint (`base_url` in model_args) for a model by its name there."""
+
+PLACE_ARGS = frozenset(
+    "tensor_parallel_size pipeline_parallel_size distributed_executor_backend gpu_memory_utilization swap_space "
+    "cpu_offload_gb max_num_seqs max_num_batched_tokens enforce_eager block_size parallelize device_map "
+    "device_map_option max_memory_per_gpu max_cpu_memory offload_folder num_concurrent max_retries timeout".split()
+)
+"""Model arguments that say only where and how fast an engine answers. Any other may change what it says."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +98,34 @@ def names(files: Sequence[TaskFile]) -> dict[str, TaskFile]:
 
 def data(task: str, files: Sequence[TaskFile]) -> tuple[str, dict[str, Any]]:
     """Where a task's problems come from: the dotted name of its `custom_dataset` function, and what lm-eval calls it with."""
-    merged = _merged(names(files)[task].path, {file.path: file for file in files})
+    merged = _task(task, files)
     arguments = {**(merged.get("metadata") or {}), **(merged.get("dataset_kwargs") or {})}
     return str(merged.get("custom_dataset")), arguments
+
+
+def repeats(task: str, files: Sequence[TaskFile]) -> int:
+    """Answers per problem that a task asks for."""
+    return int(_task(task, files).get("repeats", 1))
+
+
+def variant(task: str, files: Sequence[TaskFile], include: str, *, repeats: int, first: int = 0, every: int = 1) -> str:
+    """A task file over the task's own at `include` (relative to it): other repeats, and of its problems every so many.
+
+    Raises ValueError for a task whose problems come from no `custom_dataset` where only some of them are wanted.
+    """
+    lines = [f"include: {json.dumps(include)}", f"task: {task}", f"repeats: {repeats}"]
+    if every > 1:
+        own = _task(task, files)
+        if "custom_dataset" not in own:
+            raise ValueError(f"{task} has no custom_dataset, so its problems cannot be shared out")
+        wanted = {"mot_loader": own["custom_dataset"], "mot_split": own["test_split"]}
+        arguments = {**(own.get("dataset_kwargs") or {}), **wanted, "mot_first": first, "mot_every": every}
+        lines += [f"custom_dataset: !function {DOCUMENTS}", f"dataset_kwargs: {json.dumps(arguments)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _task(task: str, files: Sequence[TaskFile]) -> dict[str, Any]:
+    return _merged(names(files)[task].path, {file.path: file for file in files})
 
 
 def _merged(path: str, every: Mapping[str, TaskFile]) -> dict[str, Any]:
@@ -98,44 +147,74 @@ def _parsed(file: TaskFile) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
+def science(model_args: Mapping[str, Any]) -> dict[str, Any]:
+    """The model arguments that may change an answer."""
+    return {key: value for key, value in sorted(model_args.items()) if key not in PLACE_ARGS}
+
+
+def refuse(model_args: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(key, why) for every model argument that would make runs repeat each other."""
+    why = {
+        "seed": "the recipe's eval.seed decides it, another one for each shard",
+        "data_parallel_size": "its replicas have one seed and answer the same: give the recipe eval.shards, "
+        "and set gpus_per_engine here",
+        "pretrained": "the plan says which model",
+    }
+    yield from ((key, why[key]) for key in model_args if key in why)
+
+
 def evaluate(
     *,
     model: str,
     tasks: Sequence[str],
+    include: str,
     out: str,
     seed: int,
     engine: str,
     model_args: Mapping[str, Any],
     batch_size: str | int,
     device: str | None,
-    datasets: str | None,
-    hub: bool,
+    gpus: int = 0,
+    metadata: Mapping[str, Any] | None = None,
+    limit: int | None = None,
+    unsafe: bool = False,
+    online: bool = False,
 ) -> Command:
-    """`lm_eval run` on one model folder; the samples are kept, the chat template is the model's own."""
-    science: tuple[str, ...] = ("run", "--model", engine, "--tasks", ",".join(tasks))
-    science += (
-        "--include_path",
-        "eval",
-        "--apply_chat_template",
-        "--log_samples",
-        "--output_path",
-        f"{out}/results.json",
-        "--seed",
-        str(seed),
-    )
-    arguments: dict[str, Any] = {"pretrained": model, **model_args}
+    """`lm_eval run` on one model folder, or on an endpoint's model; samples are kept, the chat template is the model's own.
+
+    `gpus` are the engine's; `metadata` is what the tasks' loaders are called with besides; `unsafe` tasks run the programs
+    that they ask for; only an `online` one may ask the hub.
+    """
+    args: tuple[str, ...] = ("run", "--model", engine, "--tasks", ",".join(tasks), "--include_path", include)
+    args += ("--apply_chat_template", "--log_samples", "--output_path", f"{out}/results.json", "--seed", str(seed))
+    arguments: dict[str, Any] = {"model" if engine in SERVED else "pretrained": model, **model_args}
     if engine == "vllm":
-        arguments.setdefault("seed", seed)  # --seed does not reach vLLM, whose default would repeat itself in every run
-    place: tuple[str, ...] = ("--model_args", ",".join(f"{key}={value}" for key, value in arguments.items()))
-    place += ("--batch_size", str(batch_size))
-    if device:
-        place += ("--device", device)
-    if datasets:
-        place += ("--metadata", json.dumps({"mot_data_dir": datasets}, ensure_ascii=False))
-    return Command(TOOL, science, () if hub and not datasets else OFFLINE, place)
+        if gpus > 1 and not {"tensor_parallel_size", "pipeline_parallel_size"} & arguments.keys():
+            arguments["tensor_parallel_size"] = gpus
+        arguments["seed"] = seed  # --seed does not reach vLLM, whose default would repeat itself in every run
+    args += ("--model_args", ",".join(f"{key}={value}" for key, value in arguments.items()))
+    args += ("--batch_size", str(batch_size))
+    args += ("--device", device) if device else ()
+    args += ("--metadata", json.dumps(metadata, ensure_ascii=False)) if metadata else ()
+    args += ("--limit", str(limit)) if limit else ()
+    args += ("--gen_kwargs", "seed=None") if engine in SERVED else ()  # else every request has lm-eval's own seed
+    args += ("--confirm_run_unsafe_code",) if unsafe else ()
+    return Command(TOOL, args, () if online else OFFLINE)
+
+
+def unsafe(tasks: Sequence[str], files: Sequence[TaskFile]) -> bool:
+    """Whether one of these tasks runs what the model wrote."""
+    return any(_task(task, files).get("unsafe_code") for task in tasks)
 
 
 def progress(log: str) -> tuple[int, int] | None:
-    """(answers, of) from the end of a log with lm-eval's progress bar; None before the first."""
-    found = re.findall(r"Running generate_until requests:[^\r\n]*?(\d+)/(\d+)", log)
-    return (int(found[-1][0]), int(found[-1][1])) if found else None
+    """(answers, of) from the end of a log with lm-eval's progress bar; None before the first.
+
+    vLLM answers all requests with the same settings at once and has a bar of its own for these.
+    """
+    bars = list(re.finditer(r"(Running generate_until requests|Processed prompts):[^\r\n]*?(\d+)/(\d+)", log))
+    whole = next((bar for bar in reversed(bars) if bar[1].startswith("Running")), None)
+    if whole is None:
+        return None
+    under_way = int(bars[-1][2]) if bars[-1] is not whole else 0
+    return int(whole[2]) + under_way, int(whole[3])

@@ -124,7 +124,7 @@ def serve(model: str, *, name: str, host: str, port: int | str, flags: Mapping[s
 def run_batch(model: str, *, name: str, requests: str, out: str, flags: Mapping[str, Any]) -> tuple[str, ...]:
     """Arguments of `vllm`: answer a file of OpenAI batch requests, without a server.
 
-    `out` gets its lines only at the very end, and one request for an unknown URL stops all: a missing `out` means nothing done.
+    `out` is written only at the very end, and one request with an invalid body stops all: a missing `out` means nothing done.
     """
     path, revision = split(model)
     where = ("-i", requests, "-o", out, "--model", path)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,16 @@ def test_a_corpus_folder(corpus_config: Make) -> None:
     tokens = [origin["tokens"] for origin in origins]
     assert tokens[0] == token_count(Path(config.tokenizer))(user["content"], assistant["content"])
 
+    assert summary.pop("rule") == {
+        "verify": "answers",
+        "compared_by": f"math-verify {version('math-verify')}",
+        "overlong": "resample",
+        "max_tokens": 1000,
+        "seed": 3,
+        "prompt": config.prompt,
+    }
+    file = {"name": "qwq.jsonl", "sha256": hashlib.sha256(Path(config.traces).read_bytes()).hexdigest()}
+    assert summary.pop("traces") == {"format": "mot", "named": None, "files": [file]}
     too_long = summary.pop("too_long_samples")
     assert too_long in (1, 2, 3)  # b's one, and those of d that were drawn before its short one
     assert summary == {
@@ -92,7 +103,11 @@ def test_the_order_of_the_file_changes_nothing(corpus_config: Make) -> None:
     random.Random(1).shuffle(rows)
     two = corpus_config(rows, "two")
     run(two)
-    assert contents(Path(two.out)) == contents(Path(two.out).with_name("one"))
+    one, other = contents(Path(two.out).with_name("one")), contents(Path(two.out))
+    for files in (one, other):  # these say which file it was
+        del files["README.md"]
+        files["summary.json"] = json.dumps(json.loads(files["summary.json"]) | {"traces": None}).encode()
+    assert one == other
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_rows(corpus_config: Make) -> None:

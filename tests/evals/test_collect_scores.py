@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from mot_plugin import shipped
 from mot_plugin.errors import CheckFailed, FileError, StepFailed
-from mot_plugin.evals import collect, integer
+from mot_plugin.evals import collect, integer, scorers
+from mot_plugin.tools import lm_eval
 
 DATE = "2026-01-02T03-04-05.678901"
 Edit = Callable[[dict[str, Any], list[dict[str, Any]]], None]
@@ -200,6 +203,87 @@ def test_repetition_that_is_no_fault(length: int, generation: dict[str, Any]) ->
     assert collect.task_scores("mot_a", results, samples)["metrics"]["distinct"]["value"] == 0.25
 
 
+def of_shards(results: dict[str, Any], samples: list[dict[str, Any]], numbers: list[int]) -> None:
+    """As step `generate` puts shards together: where each answer comes from, and no scores of lm-eval's for all of them."""
+    results["shards"] = {"mot_a": [{"shard": number} for number in sorted(set(numbers))]}
+    results["results"] = {"mot_a": {}}
+    for sample in samples:
+        sample["shards"] = numbers
+
+
+@pytest.mark.parametrize("numbers", [[0, 0, 1, 1], [0, 0, 0, 0]])
+def test_shards_were_compared_with_lm_eval_when_they_were_kept(numbers: list[int]) -> None:
+    results, samples = evaluation()
+    plain = collect.task_scores("mot_a", results, samples)
+    of_shards(results, samples, numbers)
+    scores = collect.task_scores("mot_a", results, samples)
+    assert scores == (plain | {"shards": 2} if 1 in numbers else plain)
+
+
+@pytest.mark.parametrize(("length", "same", "refused"), [(2000, 2, True), (2000, 1, False), (10, 3, False)])
+def test_shards_that_gave_the_same_answers(length: int, same: int, refused: bool) -> None:  # noqa: FBT001
+    results, samples = evaluation()
+    of_shards(results, samples, [0, 0, 1, 1])
+    for number, sample in enumerate(samples):
+        other = "b" if number < same else "y"
+        sample["resps"] = [[f"<think>{letter * length}</think>" for letter in ("a", "b", other, "z")]]
+    if not refused:
+        assert collect.task_scores("mot_a", results, samples)["problems"] == 3
+        return
+    with pytest.raises(CheckFailed, match="mot_a: shards 1 and 2 gave the same answers to 2 of 3 problems"):
+        collect.task_scores("mot_a", results, samples)
+
+
+def test_what_a_slow_scorer_noted_is_not_found_out_again() -> None:
+    """The program's tests are nowhere here: only the verdicts in the samples say whether it passed."""
+    from mot_plugin.evals.code import livecodebench
+    from mot_plugin.evals.code.run_tests import key
+
+    program = "print(1)"
+    verdict = {"verdict": "passed", "test": 0, "key": key(program, "digest")}
+    doc = {"id": "1", "problem": "?", "tests_digest": "digest"}
+    texts = [f"```python\n{program}\n```", "none"]
+    results, samples = evaluation(n=1, k=2)
+    results["configs"]["mot_a"]["metadata"]["scorer"] = "livecodebench"
+    samples[0] |= {"doc": doc, "resps": [texts], livecodebench.STORED: [verdict]}
+    of_shards(results, samples, [0, 1])
+    scores = collect.task_scores("mot_a", results, samples)
+    assert scores["hits"] == [[1.0, 0.0]]
+
+
+def test_a_score_of_another_kind_says_so() -> None:
+    results, samples = evaluation()
+    assert "score_kind" not in collect.task_scores("mot_a", results, samples)
+    results["configs"]["mot_a"]["metadata"]["score_kind"] = "string_match"
+    assert collect.task_scores("mot_a", results, samples)["score_kind"] == "string_match"
+
+
+def test_every_task_names_a_scorer_that_is_there() -> None:
+    root = shipped.path("eval")
+    named = {}
+    for file in sorted(root.rglob("*")):
+        if file.is_file() and file.suffix in ("", ".yaml"):
+            content = yaml.load(file.read_text(encoding="utf-8"), lm_eval.Loader)
+            if "scorer" in (content.get("metadata") or {}):
+                named[file.name] = content["metadata"]["scorer"]
+    assert len(named) > 10
+    for name in set(named.values()):
+        judge = scorers.scorer("x", {"metadata": {"scorer": name}})
+        assert callable(judge.hits)
+        assert callable(judge.metrics)
+    assert set(scorers.SCORERS) == set(named.values())
+
+
 def test_unknown_keys_are_refused() -> None:
     with pytest.raises(ValueError, match="extra"):
         collect.Config.model_validate({"out": ".", "tasks": [], "task": "x"})
+
+
+def test_what_guessing_scores_stands_beside_it() -> None:
+    results, samples = evaluation()
+    assert collect.task_scores("mot_a", results, samples)["chance"] == 0
+    for sample, letters in zip(samples, ("AB", "ABCD", "ABCD"), strict=True):
+        sample["doc"] |= {"letters": letters, "gold": "A", "options": [f"option {letter}" for letter in letters]}
+    results["configs"]["mot_a"]["metadata"]["scorer"] = "choice"
+    results["shards"] = {"mot_a": [{}]}  # its scores are not those of lm-eval's results
+    assert collect.task_scores("mot_a", results, samples)["chance"] == pytest.approx((1 / 2 + 1 / 4 + 1 / 4) / 3)

@@ -111,7 +111,3 @@ def test_one_text_from_a_filter_that_keeps_one() -> None:
 def test_no_answers_are_an_error_and_not_a_zero() -> None:
     with pytest.raises(ValueError, match="without answers"):
         integer.metrics({"answer": "25"}, [])
-
-
-def test_keep_all_keeps_all() -> None:
-    assert integer.keep_all([["a", "b"], ["c", "d"]], None) == [["a", "b"], ["c", "d"]]

@@ -33,25 +33,25 @@ def invented(count: int = 30) -> list[dict[str, Any]]:
     ],
 )
 def test_schemas(row: dict[str, Any]) -> None:
-    assert loaders.normalise([row], "here") == [{"id": "0", "problem": "How many?", "answer": "25"}]
+    assert loaders.normalise([("here", row)]) == [{"id": "0", "problem": "How many?", "answer": "25"}]
 
 
 def test_ids_are_kept() -> None:
     rows = [{"ID": "2024-I-1", "problem": "a", "answer": 1}, {"id": 5, "problem": "b", "answer": 2}]
-    assert [row["id"] for row in loaders.normalise(rows, "here")] == ["2024-I-1", "5"]
+    assert [row["id"] for row in loaders.normalise(("here", row) for row in rows)] == ["2024-I-1", "5"]
 
 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"text": "How many?", "answer": "25"}, "row 1: no `problem` or `question`, only answer, text"),
-        ({"problem": "How many?", "answer": "about 25"}, "row 1: no integer in `answer`"),
+        ({"text": "How many?", "answer": "25"}, "here: no `problem` or `question`, only answer, text"),
+        ({"problem": "How many?", "answer": "about 25"}, "here: no integer in `answer`"),
         ({"problem": "How many?"}, "none boxed in `solution` .found None."),
     ],
 )
 def test_rows_that_are_not_problems(row: dict[str, Any], message: str) -> None:
     with pytest.raises(FileError, match=message):
-        loaders.normalise([row], "here")
+        loaders.normalise([("here", row)])
 
 
 def test_aime_from_a_folder(tmp_path: Path) -> None:
@@ -71,20 +71,35 @@ def test_aime_from_parquet(tmp_path: Path) -> None:
     assert len(loaders.aime(year=2025, mot_data_dir=str(tmp_path))["test"]) == 30
 
 
+def test_aime_from_a_copy_of_the_hubs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "aime25").mkdir()
+    (tmp_path / "aime25" / "README.md").write_text("---\nlicense: apache-2.0\n---\nInvented.\n", encoding="utf-8")
+    write(tmp_path / "aime25", "test.jsonl", invented())
+    data = loaders.aime(year=2025, mot_data_dir=str(tmp_path), local="aime25")["test"]
+    assert data[29] == {"id": "p29", "problem": "What is 29 plus one?", "answer": "30"}
+
+
 def test_aime_has_thirty_different_problems_below_a_thousand(tmp_path: Path) -> None:
     write(tmp_path, "aime24.jsonl", invented(29))
-    with pytest.raises(FileError, match="29 rows with 29 different problems, AIME 2024 has 30"):
+    with pytest.raises(FileError, match=r"aime24\.jsonl: 29 rows, but the `test` split of math-ai/aime24 has 30"):
         loaders.aime(year=2024, mot_data_dir=str(tmp_path))
     write(tmp_path, "aime24.jsonl", [*invented(29), invented()[0]])
-    with pytest.raises(FileError, match="30 rows with 29 different"):
+    with pytest.raises(FileError, match="AIME 2024 has 30 different problems, but these are 29"):
         loaders.aime(year=2024, mot_data_dir=str(tmp_path))
     write(tmp_path, "aime24.jsonl", [*invented(29), {"id": "big", "problem": "Big?", "answer": 1000}])
     with pytest.raises(FileError, match=r"answers of big are not 0\.\.999"):
         loaders.aime(year=2024, mot_data_dir=str(tmp_path))
+    write(tmp_path, "aime24.jsonl", [*invented(29), {"id": "no", "problem": "None?"}])
+    with pytest.raises(FileError, match=r"aime24\.jsonl:30: no integer in `answer`"):
+        loaders.aime(year=2024, mot_data_dir=str(tmp_path))
 
 
 def test_a_missing_folder_says_what_to_put_there(tmp_path: Path) -> None:
-    with pytest.raises(MissingInput, match=r"aime24\.jsonl nor aime24\.parquet\n.*math-ai/aime24"):
+    with pytest.raises(
+        MissingInput, match=r"copy of math-ai/aime24: neither \S+aime24\.jsonl (.|\n)*hf download .*math-ai/aime24"
+    ):
         loaders.aime(year=2024, mot_data_dir=str(tmp_path))
 
 
@@ -94,10 +109,10 @@ def test_shipped_takes_an_absolute_path(tmp_path: Path) -> None:
     with pytest.raises(MissingInput, match="no such file"):
         loaders.shipped(path=str(tmp_path / "other.jsonl"))
     file.write_text('{"problem": "a", "answer": 1}\nnonsense\n', encoding="utf-8")
-    with pytest.raises(FileError, match="line 2: not JSON"):
+    with pytest.raises(FileError, match=r"mine\.jsonl:2: not JSON"):
         loaders.shipped(path=str(file))
     file.write_text("\n", encoding="utf-8")
-    with pytest.raises(FileError, match="no problems"):
+    with pytest.raises(FileError, match="is empty"):
         loaders.shipped(path=str(file))
 
 

@@ -198,7 +198,7 @@ def test_a_task_brings_its_own_problems(tmp_path: Path) -> None:
         (
             Benchmark(loader="mot_plugin.evals.loaders.aime", arguments={"year": 2024, "mot_data_dir": "nowhere"}),
             MissingInput,
-            r"mot_data_dir has neither nowhere.aime24\.jsonl",
+            r"mot_data_dir has no copy of math-ai/aime24: neither nowhere.aime24\.jsonl",
         ),
     ],
 )

@@ -41,6 +41,7 @@ def make(tmp_path: Path, tokenizer_folder: Path, fault_server: FaultServer) -> M
             "model": "org/teacher@abc",
             "problems": str(tmp_path / "problems.jsonl"),
             "prompt": "{problem} Use \\boxed{}.",
+            "row_prompt": "{problem} Use \\boxed{}.",
             "sampling": sampling | changed.pop("sampling", {}),
             "seed": 0,
             "tokenizer": str(tokenizer_folder),
@@ -296,3 +297,19 @@ def test_progress_is_told_while_it_goes_on(make: Make, fault_server: FaultServer
     assert (told["done"], told["prompts"]) == (PROMPTS, PROMPTS)
     assert told["tokens_per_second"] > 0
     assert b"12 of 12 prompts, " in out
+
+
+def test_what_cannot_be_verified_is_not_asked(make: Make, fault_server: FaultServer, tmp_path: Path) -> None:
+    problems = [
+        Problem("proof", "Prove that 2 is even.", (), "proof", {}),
+        Problem("sum", "What is 17 + 25?", ("42",), None, {}),
+    ]
+    write_problems(tmp_path / "problems.jsonl", problems)
+    config = make()
+    sample.run(config)
+    assert {request["prompt"] for request in fault_server.requests()} == {"What is 17 + 25? Use \\boxed{}."}
+    assert _samples(config, "proof") == []
+    fault_server.plan(cut=0, unboxed=0)
+    anyway = make(out="anyway", samples="others", verify="none")
+    sample.run(anyway)
+    assert [one["meta"]["verdict"] for one in _samples(anyway, "proof")] == ["unverified"]

@@ -67,6 +67,7 @@ def test_an_empty_file_is_an_error(tmp_path: Path, content: str) -> None:
             {"samples": [{"text": "x", "finish": "stop"}]},
             "samples.0.finish: unknown key, did you mean 'finish_reason'?",
         ),
+        ({"samples": [{"text": "", "unusable": "correct"}]}, "samples.0.unusable: 'correct' is a verdict"),
         ({"refrence": "25"}, "refrence: unknown key, did you mean 'reference'?"),
         (
             {"problem": "<\uff5cUser\uff5c>What?"},

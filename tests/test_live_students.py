@@ -1,0 +1,157 @@
+"""The students of a run as teachers: served for the time of a step from the run's folder, and stale when the student is another."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_world import World, make_world
+from live_world import MACHINE, SAMPLING, build, write_sums
+
+from mot_plugin.students import of_run
+
+pytestmark = pytest.mark.process
+
+SERVER = Path(__file__).parent / "student_server.py"
+STUDENTS = ("MoT", "STD", "MTD", "base")
+PLACES = {
+    "MoT": "student",
+    "STD": "artifacts/std/{}/select/model",
+    "MTD": "artifacts/mtd/select/model",
+    "base": "artifacts/base/student/model",
+}
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A run with every method, and a second recipe whose teachers are its four students; that one's corpora are made."""
+    world = make_world(tmp_path_factory.mktemp("taught") / "world", rounds=1)
+    world.edit(lambda recipe: (recipe["teachers"].pop("bert"), recipe["methods"].pop("base")))
+    world.edit(
+        lambda recipe: recipe["methods"].update(std={"steps": 2, "save_steps": 2}, mtd={"steps": 2, "save_steps": 2})
+    )
+    ended = world.run()
+    assert ended.returncode == 0, ended.stderr
+    write_sums(world, range(10))
+    world.edit(as_teachers, to="next.yaml")
+    server = [sys.executable, str(SERVER), "{model}", "{port}", str(world.root / "served.jsonl")]
+    world.edit(lambda machine: machine.update(teachers={"*": {"server": server, "concurrency": 3}}), MACHINE)
+    ended = build(world, "next.yaml")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    yield world
+    world.end_all()
+
+
+def as_teachers(recipe: dict[str, Any]) -> None:
+    columns = {"problem": "question", "reference": "answer", "reference_after": "####"}
+    recipe.update(
+        name="next",
+        source={"name": "SUMS", "file": "sums.jsonl", "columns": columns, "sample": 4, "decontaminate": []},
+        teachers={name.lower(): {"run": "runs/tiny", "student": name} for name in STUDENTS},
+        sampling=SAMPLING,
+    )
+
+
+def served(world: World) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (world.root / "served.jsonl").read_bytes().split(b"\n") if line]
+
+
+def test_each_student_is_served_from_its_run_and_gone_afterwards(taught: World) -> None:
+    notes = served(taught)
+    assert [note["model"] for note in notes] == [f"inputs/teachers/{name.lower()}" for name in STUDENTS]
+    wanted = [taught.run_folder / PLACES[name].format("anna") / "model.safetensors" for name in STUDENTS]
+    assert [note["weights"] for note in notes] == [hashlib.sha256(file.read_bytes()).hexdigest() for file in wanted]
+    assert len({note["weights"] for note in notes}) == len(STUDENTS)
+    assert not [note for note in notes if Path(f"/proc/{note['pid']}").exists()]
+    assert taught.processes() == {}
+    for name in STUDENTS:
+        folder = taught.runs / "next" / "artifacts" / "corpus" / name.lower()
+        assert json.loads((folder / "summary.json").read_bytes())["kept"] > 0
+    lines = len(list((taught.runs / ".store" / "samples").glob("*/samples.jsonl")))
+    assert lines == len(STUDENTS), "no student has another's samples"
+
+
+def test_a_second_build_serves_nobody(taught: World) -> None:
+    before = served(taught)
+    assert "everything is done" in build(taught, "next.yaml").stdout
+    assert served(taught) == before
+
+
+def test_another_student_makes_the_traces_stale(taught: World) -> None:
+    """Its own traces, its corpus and what is made of all corpora are stale; those of the other students are not."""
+    file = taught.run_folder / "student" / "generation_config.json"
+    before = file.read_bytes()
+    content = before + b"\n"
+    stale = {"traces/mot", "corpus/mot", "corpus/union"}
+    try:
+        replace(file, content)
+        todo = {name for name in taught.todo("next.yaml") if name.startswith(("traces", "corpus"))}
+    finally:
+        replace(file, before)
+    assert todo == stale
+    assert not stale & set(taught.todo("next.yaml"))
+
+
+def replace(file: Path, content: bytes) -> None:
+    """Another file in its place: what it was may be linked from elsewhere."""
+    part = file.with_name("part")
+    part.write_bytes(content)
+    part.replace(file)
+
+
+def test_where_a_run_lies_makes_nothing_stale(taught: World) -> None:
+    """The same recipe in another folder, with another way to the run."""
+    home = taught.root / "elsewhere"
+    home.mkdir()
+    for name in ("sums.jsonl", "student"):
+        (home / name).symlink_to(taught.root / name)
+    way = {name.lower(): {"run": "../runs/../runs/tiny/", "student": name} for name in STUDENTS}
+    taught.edit(lambda recipe: recipe.update(teachers=way), "next.yaml", "elsewhere/next.yaml")
+    assert taught.todo("elsewhere/next.yaml") == taught.todo("next.yaml")
+    assert not [name for name in taught.todo("next.yaml") if name.startswith("traces")]
+
+
+def test_a_server_that_refuses_its_model_is_told(taught: World) -> None:
+    """The step's message has the server's last words."""
+    taught.edit(
+        lambda recipe: (recipe.update(name="broken"), recipe["sampling"].update(temperature=0.1)),
+        "next.yaml",
+        "broken.yaml",
+    )
+    taught.edit(
+        lambda machine: machine["teachers"]["*"].update(server=["/bin/sh", "-c", "echo no {model}; exit 3", "{port}"]),
+        MACHINE,
+        "sh.yaml",
+    )
+    taught.edit(lambda machine: machine.update(retries=0), "sh.yaml", "sh.yaml")
+    said = taught.mot("corpus", "build", "broken.yaml", "--machine", "sh.yaml")
+    assert said.returncode == 3
+    assert "the server ended with exit code 3" in said.stderr
+    assert "no inputs/teachers/mot" in said.stderr
+    assert taught.processes() == {}
+
+
+def test_the_best_of_several_std_students_teaches(tmp_path: Path) -> None:
+    for teacher, average in (("anna", 9.5), ("bert", 10.25), ("carl", 10.2)):
+        folder = tmp_path / "artifacts" / "std" / teacher / "select"
+        folder.mkdir(parents=True)
+        (folder / "choice.json").write_text(json.dumps({"average": average}))
+    assert of_run(tmp_path, "STD") == tmp_path / "artifacts" / "std" / "bert" / "select" / "model"
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_a_run_that_is_not_there(tmp_path: Path, name: str) -> None:
+    world = make_world(tmp_path / "world", rounds=1)
+    write_sums(world, range(10))
+    world.edit(as_teachers)
+    world.edit(lambda recipe: recipe.update(teachers={"peer": {"run": "../runs/gone", "student": name}}))
+    said = build(world)
+    assert said.returncode == 6
+    assert said.stderr.split("\n")[:2] == [
+        "error: recipe next cannot start, inputs are missing",
+        f"  teachers/peer: {tmp_path}/runs/gone/{PLACES[name].format('*')} is not there",
+    ]
+    assert world.processes() == {}
