@@ -1,11 +1,9 @@
 """Whole runs whose teacher fails: what is said, what is kept, how it goes on, and that a key is in no file."""
 
+import asyncio
 import contextlib
 import json
-import os
 import re
-import resource
-import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,29 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_world import World, copy_world, wait_for
+from fake_world import World, wait_for
 from fault_server import FaultServer
 from live_world import (
-    CONCURRENCY,
-    DATA,
     MACHINE,
     NOWHERE,
     asked,
     attempts,
     build,
     corpora,
-    forget_anna,
+    failed,
     on_disk,
     place,
     start_build,
 )
 
-from mot_plugin.errors import CheckFailed
-from mot_plugin.sources.problems import Problem, write_problems
-from mot_plugin.teachers import sample
-from mot_plugin.teachers.asking import Line, Sampling
-from mot_plugin.teachers.client import Endpoint
-from mot_plugin.teachers.samples import Record, open_samples
+from mot_plugin.errors import MissingInput, StepFailed
+from mot_plugin.teachers.client import Client, Endpoint, Failure
 
 pytestmark = pytest.mark.process
 
@@ -132,55 +124,85 @@ class Quoting(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-@pytest.mark.parametrize(
-    ("status", "before", "words"),
-    [
-        (401, "", "does not let us in: .*Incorrect API key provided: \\(key\\).*is ANNA_KEY right?"),
-        (400, "", "requests in a row failed, the last one with http_400 in 1 attempts: .*\\(key\\)"),
-        (200, 'Not "so". ', "requests in a row failed, the last one with error_in_answer in 2 attempts: .*\\(key\\)"),
-        (200, "x" * 246, "x{246}Incorrect API key provided: \\(key\\)"),
-    ],
-)
-def test_a_server_that_quotes_the_key(
-    unasked: World, monkeypatch: pytest.MonkeyPatch, status: int, before: str, words: str
-) -> None:
-    monkeypatch.setenv("ANNA_KEY", KEY)
+@contextlib.contextmanager
+def quoting(status: int, before: str = "") -> Iterator[str]:
+    """Such a server's URL; `before` stands before the key."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Now", (Quoting,), {"status": status, "before": before}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        place(unasked, endpoint=f"http://127.0.0.1:{server.server_address[1]}/v1", api_key_env="ANNA_KEY")
-        unasked.edit(lambda machine: machine.update(retries=0), MACHINE)
-        ended = build(unasked)
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "does not let us in: .*Incorrect API key provided: \\(key\\).*is ANNA_KEY right?"),
+        (200, "requests in a row failed, the last one with error_in_answer in 2 attempts: .*\\(key\\)"),
+    ],
+)
+def test_a_server_that_quotes_the_key(unasked: World, monkeypatch: pytest.MonkeyPatch, status: int, words: str) -> None:
+    monkeypatch.setenv("ANNA_KEY", KEY)
+    unasked.edit(lambda machine: machine.update(retries=0), MACHINE)
+    with quoting(status) as url:
+        place(unasked, endpoint=url, api_key_env="ANNA_KEY")
+        ended = build(unasked)
     said = failed(unasked, ended)
     assert re.search(words, said, re.DOTALL), said
     nowhere(unasked, [ended])
 
 
-@pytest.mark.parametrize(
-    ("key", "words"),
-    [
-        (None, "the environment has no ANNA_KEY: export it, then run again"),
-        ("sk-of-two\nlines", "ANNA_KEY"),
-        ("sk-ключ", "ANNA_KEY"),
-    ],
-)
-def test_a_key_that_can_be_none(
-    unasked: World, fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch, key: str | None, words: str
-) -> None:
+@pytest.mark.parametrize("before", ["", 'It\'s not "so". ', "x" * 240, "x" * 246, "x" * 430, "x" * 440, "<html>" * 9])
+@pytest.mark.parametrize("status", [200, 400, 401, 500])
+def test_no_part_of_a_key_is_in_a_message(monkeypatch: pytest.MonkeyPatch, status: int, before: str) -> None:
+    """However it is quoted, and wherever a long message is cut."""
+    monkeypatch.setenv("ANNA_KEY", KEY)
+    with quoting(status, before) as url:
+        said = asyncio.run(message(Endpoint(url=url, api_key_env="ANNA_KEY", attempts=1)))
+    assert "Incorrect API key" in said or len(before) > 400
+    assert KEY[:8] not in said
+    assert "(key)" in said or len(before) > 400
+
+
+async def message(endpoint: Endpoint) -> str:
+    """What is said of one request that cannot succeed."""
+    client = Client(endpoint)
+    try:
+        answer = await client.ask({"model": "anna", "messages": [{"role": "user", "content": "Hello?"}]})
+    except StepFailed as error:
+        return str(error)
+    finally:
+        await client.close()
+    assert isinstance(answer, Failure)
+    return answer.message
+
+
+def test_a_key_that_is_not_set(unasked: World, fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ANNA_KEY", raising=False)
-    if key:
-        monkeypatch.setenv("ANNA_KEY", key)
     place(unasked, api_key_env="ANNA_KEY")
     unasked.edit(lambda machine: machine.update(retries=0), MACHINE)
-    ended = build(unasked)
-    said = failed(unasked, ended)
-    assert words in said
-    assert "Traceback" not in said
-    assert not key or key not in ended.stderr
+    said = failed(unasked, build(unasked))
+    assert f"{fault_server.url} wants a key, and the environment has no ANNA_KEY: export it, then run again" in said
     assert fault_server.requests() == []
+
+
+@pytest.mark.parametrize("key", ["sk-of-two\nlines", "sk-ключ", "sk of words", " \n"])
+def test_a_key_that_no_request_can_carry(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("ANNA_KEY", key)
+    with pytest.raises(MissingInput, match="ANNA_KEY") as caught:
+        Client(Endpoint(url=NOWHERE, api_key_env="ANNA_KEY"))
+    assert not key.strip() or key not in str(caught.value)
+
+
+def test_a_line_end_behind_a_key_is_none_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`export KEY="$(cat file)"` takes it away, a file of variables does not."""
+    monkeypatch.setenv("ANNA_KEY", f"{KEY}\r\n")
+    with FaultServer(tmp_path / "locked", key=KEY) as server:
+        client = Client(Endpoint(url=server.url, api_key_env="ANNA_KEY"))
+        asyncio.run(client.ask({"model": "anna", "messages": [{"role": "user", "content": "What is 1 + 1?"}]}))
+        assert [request["authorized"] for request in server.requests()] == [True]
 
 
 def test_without_an_endpoint_the_message_says_what_to_write(unasked: World) -> None:

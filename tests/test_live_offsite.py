@@ -2,13 +2,12 @@
 
 import random
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from batch_results import answered, refused, requests, write
-from fake_world import World, copy_world
-from live_world import MACHINE, TEACHER, build, corpora, forget_anna, make_live_world, on_disk, place
+from fake_world import World
+from live_world import MACHINE, TEACHER, build, corpora, make_live_world, on_disk, place
 
 pytestmark = pytest.mark.process
 
@@ -16,13 +15,10 @@ Ended = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
-def away(built: World, tmp_path: Path) -> Iterator[World]:
-    """A copy of a world whose corpora are made, without what anna said and without a place where she could be asked."""
-    world = copy_world(built, tmp_path / "world")
-    place(world, endpoint=None)
-    forget_anna(world)
-    yield world
-    world.end_all()
+def away(unasked: World) -> World:
+    """A world in which nobody says where anna could be asked; she was not asked yet."""
+    place(unasked, endpoint=None)
+    return unasked
 
 
 def export(world: World, out: str, *options: str) -> Ended:

@@ -1,15 +1,17 @@
-"""The students of a run as teachers: served for the time of a step from the run's folder, and stale when the student is another."""
+"""Teachers that are served for the time of their step: the students of a run, from its folder, and a model by vLLM."""
 
 import hashlib
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_world import World, make_world
-from live_world import MACHINE, SAMPLING, build, write_sums
+from fake_world import FAKES, World, make_world
+from fault_plan import as_plan
+from live_world import MACHINE, SAMPLING, build, kill_when, on_disk, place, write_sums
 
 from mot_plugin.students import of_run
 
@@ -117,7 +119,9 @@ def test_where_a_run_lies_makes_nothing_stale(taught: World) -> None:
 def test_a_server_that_refuses_its_model_is_told(taught: World) -> None:
     """The step's message has the server's last words."""
     taught.edit(
-        lambda recipe: (recipe.update(name="broken"), recipe["sampling"].update(temperature=0.1)),
+        lambda recipe: recipe.update(
+            name="broken", teachers={"mot": recipe["teachers"]["mot"]}, sampling=SAMPLING | {"temperature": 0.1}
+        ),
         "next.yaml",
         "broken.yaml",
     )
@@ -142,16 +146,49 @@ def test_the_best_of_several_std_students_teaches(tmp_path: Path) -> None:
     assert of_run(tmp_path, "STD") == tmp_path / "artifacts" / "std" / "bert" / "select" / "model"
 
 
-@pytest.mark.parametrize("name", STUDENTS)
-def test_a_run_that_is_not_there(tmp_path: Path, name: str) -> None:
+def test_a_run_that_is_not_there(tmp_path: Path) -> None:
     world = make_world(tmp_path / "world", rounds=1)
     write_sums(world, range(10))
     world.edit(as_teachers)
-    world.edit(lambda recipe: recipe.update(teachers={"peer": {"run": "../runs/gone", "student": name}}))
+    gone = {name.lower(): {"run": "../runs/gone", "student": name} for name in STUDENTS}
+    world.edit(lambda recipe: recipe.update(teachers=gone))
     said = build(world)
     assert said.returncode == 6
-    assert said.stderr.split("\n")[:2] == [
-        "error: recipe next cannot start, inputs are missing",
-        f"  teachers/peer: {tmp_path}/runs/gone/{PLACES[name].format('*')} is not there",
+    head, *lines = said.stderr.split("\n")
+    assert head == "error: recipe next cannot start, inputs are missing"
+    assert lines[:4] == [
+        f"  teachers/{name.lower()}: {tmp_path}/runs/gone/{PLACES[name].format('*')} is not there"
+        for name in sorted(STUDENTS, key=str.lower)
     ]
-    assert world.processes() == {}
+    assert not (world.runs / "next" / "plan.json").exists(), "nothing was begun"
+
+
+def test_a_model_that_vllm_serves_is_gone_whatever_is_killed(
+    unasked: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what it said is not asked for again by the next server."""
+    requests, plan = tmp_path / "requests.jsonl", tmp_path / "plan.json"
+    as_plan([], {"latency": 0.3}).write(plan)
+    monkeypatch.setenv("FAKE_VLLM_REQUESTS", str(requests))
+    monkeypatch.setenv("FAKE_VLLM_PLAN", str(plan))
+    place(unasked, endpoint=None, model=None, serve={"max_model_len": 512})
+    vllm = {"vllm": {"command": [sys.executable, str(FAKES / "vllm")]}}
+    unasked.edit(lambda machine: (machine["tools"].update(vllm), machine.update(retries=0)), MACHINE)
+    for victim, code in (("mot_plugin corpus build", -signal.SIGKILL), ("mot_plugin step sample", 3)):
+        kept, first = on_disk(unasked), len(arrived(requests))
+        more = len(kept) + 3
+        ended, said = kill_when(unasked, lambda more=more: len(on_disk(unasked)) >= more, victim, signal.SIGKILL)
+        assert ended == code, said
+        assert not kept & set(arrived(requests)[first:])
+    kept, first = on_disk(unasked), len(arrived(requests))
+    as_plan([], {}).write(plan)
+    assert build(unasked).returncode == 0
+    assert not kept & set(arrived(requests)[first:])
+    assert unasked.starts("vllm", "org/anna") == 3
+    assert unasked.processes() == {}
+
+
+def arrived(log: Path) -> list[tuple[str, int]]:
+    """The samples that a server was asked for, by its log."""
+    lines = [json.loads(line) for line in log.read_bytes().split(b"\n")[:-1]] if log.exists() else []
+    return [(line["prompt"], line["seed"]) for line in lines if "prompt" in line]

@@ -10,7 +10,7 @@ from text_rows import ifeval_rows, simpleqa_rows, write_csv, write_jsonl
 
 from mot_plugin import judge
 from mot_plugin.errors import MissingInput
-from mot_plugin.evals import collect, ifeval, simpleqa
+from mot_plugin.evals import collect, ifeval
 
 lm_eval = pytest.importorskip("lm_eval")
 
@@ -81,9 +81,8 @@ def skip_without_checks() -> None:
         pytest.skip(str(missing))
 
 
-def test_ifeval(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ifeval(data: Path, tmp_path: Path) -> None:
     skip_without_checks()
-    monkeypatch.setitem(collect.SCORERS, "ifeval", collect.Scorer(ifeval.hits, ifeval.metrics))
     follows = [
         "The lamp turns and the fog listens.",  # no comma: yes
         "the lamp turns all night long. the fog listens to it.",  # lower case, two sentences: yes, yes
@@ -109,7 +108,6 @@ def test_ifeval(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_simpleqa_and_its_judge(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(collect.SCORERS, "simpleqa", collect.Scorer(simpleqa.hits, simpleqa.metrics))
     replies = [f"{THOUGHT}It was Anna 0 Berg.", f"{THOUGHT}Berg, A.", "I don't know.", "<think>Anna 3 Berg", THOUGHT]
     model = Canned(replies)
     results = evaluate("mot_simpleqa", model, data, tmp_path)

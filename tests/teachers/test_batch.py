@@ -195,7 +195,7 @@ def test_half_a_sign_is_kept_and_becomes_a_sign(tmp_path: Path) -> None:
     assert list(on_disk(tmp_path).values()) == [result["response"]["body"]]
     with drawing(tmp_path) as made:
         asyncio.run(made.from_disk(PROBLEMS))
-        sampled.write(tmp_path, "anna", made.line, [(PROBLEMS[0], made.drawn["p0"])], made.record)
+        sampled.write(tmp_path, "anna", made.prompt, made.line, [(PROBLEMS[0], made.drawn["p0"])], made.record)
     (prompt,) = TraceFile(tmp_path / sampled.TRACES).prompts()
     assert prompt.samples[0].text.startswith("<think>\nIt is \U0001f600\ufffd\n</think>")
 
@@ -232,6 +232,6 @@ def test_whatever_a_line_holds_is_an_error_in_words_a_failure_or_a_sample(
         asyncio.run(made.from_disk(PROBLEMS))
         assert made.progress.found == found.added
         drawn = [(PROBLEMS[0], [Draw(0, "unverified", accepted=True, tokens=None)][: found.added])]
-        sampled.write(root, "anna", made.line, drawn, made.record)
+        sampled.write(root, "anna", made.prompt, made.line, drawn, made.record)
     (prompt,) = TraceFile(root / sampled.TRACES).prompts()
     assert len(prompt.samples) == found.added
