@@ -55,7 +55,9 @@ def export(
     print(f"{files[0]} and {len(files) - 1} more" if files[1:] else str(files[0]))
     print("ask them, for example with")
     print(f"  vllm run-batch -i {files[0]} -o {out / 'results-000.jsonl'} --model MODEL")
-    print(f"and bring the answers back with\n  mot-plugin corpus import {recipe} {teacher} {out}/results-*.jsonl")
+    place_of = f" --machine {machine}" if machine else ""
+    print("and bring the answers back with")
+    print(f"  mot-plugin corpus import {recipe} {teacher} {out}/results-*.jsonl{place_of}")
 
 
 @app.command(name="import")

@@ -27,7 +27,7 @@ def now(folder: Folder, step: Step) -> tuple[float | None, str]:
             return None, "loading"
         return counts["done"] / counts["of"], f"{counts['done']} of {counts['of']} answers"
     if step.kind == "traces" and (counts := progress.read(folder.work(step.name))):
-        return counts["done"] / counts["prompts"], progress.words(counts)
+        return counts["done"] / counts["prompts"], progress.brief(counts)
     return None, "working"
 
 
@@ -72,7 +72,7 @@ def remaining(plan: Plan, todo: list[Step], store: Store) -> float | None:
         record = store.record(plan.prints[step.name])
         if record and record.state == "done" and record.seconds is not None:
             took.setdefault(_alike(step), []).append(record.seconds)
-    unknown = [step for step in todo if _alike(step) not in took and step.kind in ("train", "evaluate")]
+    unknown = [step for step in todo if _alike(step) not in took and step.kind in ("traces", "train", "evaluate")]
     return None if unknown else sum(statistics.median(took[_alike(step)]) for step in todo if _alike(step) in took)
 
 

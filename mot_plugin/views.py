@@ -251,7 +251,8 @@ def merges(folder: Folder) -> str:
 
 def _where(folder: Folder, goals: Collection[str]) -> str:
     return (
-        f"corpora below {folder.root / 'artifacts' / 'corpus'}"
+        f"{'corpora' if 'corpus' in goals else 'problems'} below "
+        f"{folder.root / 'artifacts' / ('corpus' if 'corpus' in goals else 'source')}"
         if goals
         else f"report at {folder.root / 'report' / 'report.md'}"
     )

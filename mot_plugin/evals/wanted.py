@@ -65,12 +65,15 @@ def parts(
     }
 
 
-def write_files(wanted: Sequence[Part], files: Sequence[TaskFile], root: Path, folder: Path) -> None:
-    """Task files in `folder` for what one shard is to answer, over the tasks' own below `root`."""
+def write_files(parts: Sequence[Part], files: Sequence[TaskFile], root: Path, folder: Path) -> None:
+    """Task files in `folder` for what one shard is to answer, over the tasks' own below `root`. Raises FileError."""
     folder.mkdir(parents=True, exist_ok=True)
-    for part in wanted:
+    for part in parts:
         include = Path(os.path.relpath(root / lm_eval.names(files)[part.task].path, folder)).as_posix()
-        text = lm_eval.variant(part.task, files, include, repeats=part.repeats, first=part.first, every=part.every)
+        try:
+            text = lm_eval.variant(part.task, files, include, repeats=part.repeats, first=part.first, every=part.every)
+        except ValueError as error:
+            raise FileError(f"{error}: set eval.shards to {part.repeats} or less in the recipe") from None
         (folder / f"{part.task}.yaml").write_text(text, encoding="utf-8")
 
 

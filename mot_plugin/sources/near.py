@@ -12,6 +12,7 @@ _INSTRUCTION = re.compile(
     r"(?:please |let's )?(?:reason|think) step by step,? (?:and )?(?:put|enclose|write) your final answer (?:with)?in "
     r"\$?\\boxed\{[^{}]*\}\$?\.?"
 )
+_NUMBER = re.compile(r"[0-9]+")
 RATIO = 95.0
 _BUCKETS = 37  # keeps letters and digits apart, nearly
 _ROUNDING = 1e-6
@@ -74,13 +75,19 @@ class Shelf:
 def near_duplicates(texts: Sequence[str], ratio: float = RATIO) -> list[Near]:
     """Which texts to leave out, so that no two of the others have a ratio of `ratio` or more, ordered by number.
 
+    Texts with other numbers are other problems, with other answers: one digit is a small edit of a sum.
+
     Texts go by length, those of one length in the order given; each is compared with those kept before it.
     """
     shelf = Shelf(len(texts), ratio)
     kept: list[int] = []
     found: list[Near] = []
     for index in sorted(range(len(texts)), key=lambda index: len(texts[index])):
-        near = next(shelf.near(texts[index]), None)
+        numbers = _NUMBER.findall(texts[index])
+        near = next(
+            (one for one in shelf.near(texts[index]) if _NUMBER.findall(texts[kept[one[0]]]) == numbers),
+            None,
+        )
         if near is None:
             shelf.put(texts[index])
             kept.append(index)

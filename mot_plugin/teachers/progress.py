@@ -9,6 +9,7 @@ from typing import Any
 
 FILE = "progress.json"
 _LINE_SECONDS = 30
+ACCEPTED = ("correct", "unverified")
 
 
 @dataclass
@@ -80,7 +81,7 @@ class Progress:
 def words(counts: dict[str, Any]) -> str:
     """`112 of 200 prompts, 97 kept; rejected: wrong 31, truncated 4; 1,234 tokens/s, about 18 min left`."""
     said = [f"{counts['done']} of {counts['prompts']} prompts, {counts['kept']} kept"]
-    rejected = {name: count for name, count in counts["verdicts"].items() if name not in ("correct", "unverified")}
+    rejected = {name: count for name, count in counts["verdicts"].items() if name not in ACCEPTED}
     if rejected:
         said.append("rejected: " + ", ".join(f"{name} {count}" for name, count in Counter(rejected).most_common()))
     if counts["errors"]:
@@ -94,6 +95,24 @@ def words(counts: dict[str, Any]) -> str:
         minutes = counts["seconds_left"] / 60
         pace.append(f"about {minutes:.0f} min left" if minutes >= 1 else f"about {60 * minutes:.0f} s left")
     return "; ".join([*said, *([", ".join(pace)] if pace else [])])
+
+
+def brief(counts: dict[str, Any]) -> str:
+    """The same in one line of a live view: `112 of 200 prompts, 97 kept, wrong 31, 3 others; 1,234 tok/s, 18 min left`."""
+    said = [f"{counts['done']} of {counts['prompts']} prompts", f"{counts['kept']} kept"]
+    rejected = Counter({name: count for name, count in counts["verdicts"].items() if name not in ACCEPTED})
+    common = rejected.most_common(2)
+    said += [f"{name} {count}" for name, count in common]
+    others = rejected.total() - sum(count for _, count in common)
+    said += [f"{others} others"] if others else []
+    said += [f"{sum(counts['errors'].values())} errors"] if counts["errors"] else []
+    pace = [f"{counts['tokens_per_second']:,.0f} tok/s"] if counts["asked"] else []
+    if counts["budget"]:
+        pace.append(f"{counts['tokens'] / counts['budget']:.0%} of budget")
+    if counts["seconds_left"] is not None and counts["done"] < counts["prompts"]:
+        left = counts["seconds_left"]
+        pace.append(f"{left / 60:.0f} min left" if left >= 60 else f"{left:.0f} s left")
+    return ", ".join(said) + ("; " + ", ".join(pace) if pace else "")
 
 
 def read(folder: Path) -> dict[str, Any] | None:

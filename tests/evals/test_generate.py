@@ -457,6 +457,15 @@ def test_what_is_not_there(room: Room) -> None:
     assert said.startswith("no-such-program is not installed here")
 
 
+def test_a_task_whose_problems_cannot_be_shared_out(room: Room) -> None:
+    file = room.root / "eval/room/once.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("custom_dataset", "dataset_path"), encoding="utf-8")
+    said = room.refused(FileError, shards=2)
+    assert said.startswith("once has no custom_dataset, so its problems cannot be shared out: set eval.shards to 1")
+    assert room.log("start") == []
+    room.generate()
+
+
 def test_a_link_to_a_store_that_is_not_there_yet(room: Room) -> None:
     (room.root / "kept").symlink_to("../far/away")
     room.generate()

@@ -18,7 +18,7 @@ from fault_server import FaultServer
 from mot_plugin.errors import CheckFailed, MissingInput, StepFailed
 from mot_plugin.lengths import token_count
 from mot_plugin.sources.problems import Problem, write_problems
-from mot_plugin.teachers import sample
+from mot_plugin.teachers import progress, sample
 from mot_plugin.teachers.traces import Sample, TraceFile
 from mot_plugin.teachers.verdicts import normalise
 
@@ -313,3 +313,31 @@ def test_what_cannot_be_verified_is_not_asked(make: Make, fault_server: FaultSer
     anyway = make(out="anyway", samples="others", verify="none")
     sample.run(anyway)
     assert [one["meta"]["verdict"] for one in _samples(anyway, "proof")] == ["unverified"]
+
+
+def test_a_live_view_gets_one_line() -> None:
+    counts = {
+        "done": 112,
+        "prompts": 200,
+        "kept": 97,
+        "asked": 300,
+        "tokens": 5000,
+        "budget": 10000,
+        "tokens_per_second": 1234.4,
+        "seconds_left": 1080,
+        "verdicts": {"correct": 97, "wrong": 31, "truncated": 4, "unfinished": 2, "no_answer": 1},
+        "errors": {"http_500": 2, "timeout": 1},
+    }
+    assert progress.brief(counts) == (
+        "112 of 200 prompts, 97 kept, wrong 31, truncated 4, 3 others, 3 errors; 1,234 tok/s, 50% of budget, 18 min left"
+    )
+    nothing = counts | {
+        "done": 0,
+        "kept": 0,
+        "asked": 0,
+        "budget": None,
+        "seconds_left": None,
+        "verdicts": {},
+        "errors": {},
+    }
+    assert progress.brief(nothing) == "0 of 200 prompts, 0 kept"
