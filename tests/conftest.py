@@ -1,6 +1,7 @@
 """Worlds for whole runs with the fake tools: a new one, and one whose run is finished. A tiny student tokenizer. Live teachers."""
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,12 @@ def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     (folder / "chat_template.jinja").write_text(TEMPLATE)
     return folder
+
+
+# A shell starts what it puts into the background with SIGINT ignored, and what ignores it hands that on: tests that interrupt
+# something would wait for ever.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
