@@ -59,10 +59,12 @@ def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-# A shell starts what it puts into the background with SIGINT ignored, and what ignores it hands that on: tests that interrupt
-# something would wait for ever.
+# A shell starts what it puts into the background with SIGINT ignored, nohup does so with SIGHUP, and what ignores them hands that
+# on: tests that stop something would wait for its end.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture
