@@ -13,7 +13,7 @@ import yaml
 
 from mot_plugin import shipped
 from mot_plugin.errors import FileError
-from mot_plugin.evals import kept
+from mot_plugin.evals import catalogue, kept
 from mot_plugin.machine import Machine
 from mot_plugin.recipe import Recipe, Teacher
 from mot_plugin.sources.benchmarks import Benchmark
@@ -141,12 +141,7 @@ def merge_text(wanted: str, home: Path) -> tuple[str, str]:
 
 
 def _tasks(wanted: Sequence[str], where: str) -> tuple[lm_eval.TaskFile, ...]:
-    root = shipped.path("eval")
-    files = [
-        lm_eval.TaskFile(str(file.relative_to(root)), file.read_text(encoding="utf-8"))
-        for file in sorted(root.rglob("*"))
-        if file.is_file() and file.suffix in ("", ".yaml", ".py")
-    ]
+    files = catalogue.files()
     known = lm_eval.names(files)
     for task in wanted:
         if task not in known:
