@@ -4,9 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-Method = Literal["base", "STD", "MTD", "MoT"]
+Method = Literal["base", "STD", "MTD", "MoT", "one-shot", "STD-matched", "MTD-matched"]
 METHODS: tuple[Method, ...] = get_args(Method)
+Purpose = Literal["main", "general", "probe"]
+"""main: what methods are compared by. general: other benchmarks, on selected models. probe: on mixtures with the base."""
 
+_TITLES = {
+    "base": "Base",
+    "MTD": "MTD (ALL TEACHERS)",
+    "MoT": "MoT",
+    "one-shot": "One-shot merge",
+    "MTD-matched": "MTD-matched (ALL TEACHERS)",
+}
 PAIRED_METRIC = "score"  # the metric that `hits` are the outcomes of
 
 
@@ -18,6 +27,8 @@ class Checkpoint:
     teacher: str | None = None
     round: int | None = None
     step: int | None = None
+    share: float | None = None
+    """The weight of the base student in a mixture with it (lambda of the paper's section 7.2)."""
 
     @property
     def series(self) -> tuple[Method, str | None]:
@@ -32,9 +43,9 @@ class Checkpoint:
     @property
     def title(self) -> str:
         """The method as the paper's tables print it."""
-        if self.method == "STD":
-            return f"STD ({self.teacher})"
-        return {"base": "Base", "MTD": "MTD (ALL TEACHERS)", "MoT": "MoT"}[self.method]
+        if self.method in ("STD", "STD-matched"):
+            return f"{self.method} ({self.teacher})" if self.teacher else f"Best {self.method}"
+        return _TITLES[self.method]
 
     @property
     def when(self) -> str:
@@ -50,7 +61,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Score:
-    """One row of scores.csv. `value` and `stderr` (over problems) are shares, 0..1.
+    """One row of scores.csv. `value` and `stderr` (over problems) are shares, 0..1; `share` is a probe's lambda.
 
     `hits` (problems x repeats, 0 or 1) and `doc_hashes` (one per problem) are there for the metric that hits define,
     and let two models be compared problem by problem.
@@ -67,16 +78,20 @@ class Score:
     problems: int
     repeats: int
     fingerprint: str
+    purpose: Purpose = "main"
+    share: float | None = None
     hits: tuple[tuple[int, ...], ...] = ()
     doc_hashes: tuple[str, ...] = ()
 
     @property
     def checkpoint(self) -> Checkpoint:
         """The model that was scored."""
-        return Checkpoint(self.method, self.teacher, self.round, self.step)
+        return Checkpoint(self.method, self.teacher, self.round, self.step, self.share)
 
 
-def from_tasks(tasks: Mapping[str, Any], checkpoint: Checkpoint, fingerprint: str) -> list[Score]:
+def from_tasks(
+    tasks: Mapping[str, Any], checkpoint: Checkpoint, fingerprint: str, purpose: Purpose = "main"
+) -> list[Score]:
     """Every metric of every task in a scores.json (its `tasks`), tasks and metrics in the order of their names."""
     return [
         Score(
@@ -91,6 +106,8 @@ def from_tasks(tasks: Mapping[str, Any], checkpoint: Checkpoint, fingerprint: st
             problems=entry["problems"],
             repeats=entry["repeats"],
             fingerprint=fingerprint,
+            purpose=purpose,
+            share=checkpoint.share,
             hits=tuple(tuple(row) for row in entry["hits"]) if metric == PAIRED_METRIC else (),
             doc_hashes=tuple(entry["doc_hashes"]) if metric == PAIRED_METRIC else (),
         )

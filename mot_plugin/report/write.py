@@ -14,7 +14,7 @@ import pydantic
 from mot_plugin.errors import FileError
 from mot_plugin.report import markdown, merges, tables, verdict
 from mot_plugin.report.board import Board
-from mot_plugin.report.scores import Checkpoint, Method, Score, from_tasks
+from mot_plugin.report.scores import Checkpoint, Method, Purpose, Score, from_tasks
 
 # Outcomes per problem stay in each scores.json: a report is for reading.
 COLUMNS = [field.name for field in dataclasses.fields(Score) if field.name not in ("hits", "doc_hashes")]
@@ -29,13 +29,28 @@ class Row(pydantic.BaseModel):
     teacher: str | None = None
     round: int | None = None
     step: int | None = None
+    purpose: Purpose = "main"
+    share: float | None = None
     scores: str
     fingerprint: str
 
     @property
     def checkpoint(self) -> Checkpoint:
         """Its name in tables."""
-        return Checkpoint(self.method, self.teacher, self.round, self.step)
+        return Checkpoint(self.method, self.teacher, self.round, self.step, self.share)
+
+
+class Training(pydantic.BaseModel):
+    """One training: what it trained, for `steps` optimizer steps, and where its log of losses is."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    method: Method
+    teacher: str | None = None
+    round: int | None = None
+    steps: int
+    step_name: str
+    log: str
 
 
 class Config(pydantic.BaseModel):
@@ -53,6 +68,9 @@ class Config(pydantic.BaseModel):
     rows: list[Row]
     corpora: list[str]
     out: str
+    teachers: list[str] = []
+    seed: int = 0
+    trainings: list[Training] = []
     merges: list[str] = []
     tasks: list[str] = []
     metric: str = "score"
@@ -60,7 +78,7 @@ class Config(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="after")
     def _each_once(self) -> Self:
-        names = [row.checkpoint.name for row in self.rows]
+        names = [f"{row.purpose} {row.checkpoint.name} {row.share}" for row in self.rows]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"rows given twice: {', '.join(twice)}")
@@ -74,9 +92,9 @@ def run(config: Config) -> None:
     """
     found = [score for row in config.rows for score in _row_scores(row)]
     board = Board(
-        checkpoints=tuple(row.checkpoint for row in config.rows),
-        tasks=tuple(config.tasks or sorted({score.task for score in found})),
-        scores=tuple(score for score in found if score.metric == config.metric),
+        checkpoints=tuple(row.checkpoint for row in config.rows if row.purpose == "main"),
+        tasks=tuple(config.tasks or sorted({score.task for score in found if score.purpose == "main"})),
+        scores=tuple(score for score in found if score.metric == config.metric and score.purpose == "main"),
     )
     # Corpora are shared between recipes; what their source is called is this recipe's word.
     summaries = [_named(_load(path), config.source) for path in config.corpora if Path(path).is_file()]
@@ -116,7 +134,7 @@ def _row_scores(row: Row) -> list[Score]:
     if not path.is_file():
         return []
     try:
-        return from_tasks(_load(row.scores)["tasks"], row.checkpoint, row.fingerprint)
+        return from_tasks(_load(row.scores)["tasks"], row.checkpoint, row.fingerprint, row.purpose)
     except (KeyError, TypeError) as error:
         raise FileError(f"{path}: not the scores.json of step `scores` ({error!r})") from error
 
@@ -161,6 +179,8 @@ def _json(config: Config, scores: Sequence[Score], missing: Sequence[str], said:
         "recipe": config.recipe,
         "student": config.student,
         "source": config.source,
+        "teachers": config.teachers,
+        "seed": config.seed,
         "scores": [_plain(score) for score in scores],
         "missing": missing,
         "verdict": said,

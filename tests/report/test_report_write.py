@@ -55,11 +55,11 @@ def test_files(config: write.Config) -> None:
     out = Path(config.out)
     assert sorted(file.name for file in out.iterdir()) == FILES
     assert (out / "scores.csv").read_text(encoding="utf-8") == (
-        "method,teacher,round,step,task,metric,value,stderr,problems,repeats,fingerprint\n"
-        "base,,,,mot_quickstart,score,0.25,0.1,2,2,aa\n"
-        "base,,,,mot_quickstart,truncated,0.0,0.0,2,2,aa\n"
-        "MoT,,1,,mot_quickstart,score,1.0,0.1,2,2,bb\n"
-        "MoT,,1,,mot_quickstart,truncated,0.0,0.0,2,2,bb\n"
+        "method,teacher,round,step,task,metric,value,stderr,problems,repeats,fingerprint,purpose,share\n"
+        "base,,,,mot_quickstart,score,0.25,0.1,2,2,aa,main,\n"
+        "base,,,,mot_quickstart,truncated,0.0,0.0,2,2,aa,main,\n"
+        "MoT,,1,,mot_quickstart,score,1.0,0.1,2,2,bb,main,\n"
+        "MoT,,1,,mot_quickstart,truncated,0.0,0.0,2,2,bb,main,\n"
     )
     content = json.loads((out / "scores.json").read_text(encoding="utf-8"))
     assert content["missing"] == ["MoT round 2"]
