@@ -39,6 +39,13 @@ class Row(pydantic.BaseModel):
         """Its name in tables."""
         return Checkpoint(self.method, self.teacher, self.round, self.step, self.share)
 
+    @property
+    def name(self) -> str:
+        """What no two rows share: the model, and what it was evaluated for where that is not the main comparison."""
+        if self.purpose == "main":
+            return self.checkpoint.name
+        return f"{self.purpose} of {self.checkpoint.name}" + ("" if self.share is None else f" at {self.share}")
+
 
 class Training(pydantic.BaseModel):
     """One training: what it trained, for `steps` optimizer steps, and where its log of losses is."""
@@ -78,19 +85,29 @@ class Config(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="after")
     def _each_once(self) -> Self:
-        names = [f"{row.purpose} {row.checkpoint.name} {row.share}" for row in self.rows]
+        names = [row.name for row in self.rows]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"rows given twice: {', '.join(twice)}")
         return self
 
 
-def run(config: Config) -> None:
-    """Write the report files into `out`. Score and summary files that are not there are holes in the tables.
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What a report says, before it is written as anything. `tables` by the name of their file."""
+
+    board: Board
+    scores: tuple[Score, ...]
+    tables: dict[str, tables.Table]
+    said: tuple[str, ...]
+
+
+def content(config: Config) -> Content:
+    """Read what is there. Score and summary files that are not there are holes in the tables.
 
     Raises FileError for one that is there and cannot be read as such.
     """
-    found = [score for row in config.rows for score in _row_scores(row)]
+    found = tuple(score for row in config.rows for score in _row_scores(row))
     board = Board(
         checkpoints=tuple(row.checkpoint for row in config.rows if row.purpose == "main"),
         tasks=tuple(config.tasks or sorted({score.task for score in found if score.purpose == "main"})),
@@ -100,24 +117,29 @@ def run(config: Config) -> None:
     summaries = [_named(_load(path), config.source) for path in config.corpora if Path(path).is_file()]
     lost = [path for path in config.corpora if not Path(path).is_file()]
     made = {
-        "table1.md": tables.table1(board, config.student, config.source),
-        "table2.md": tables.table2(board, config.source),
-        "table10.md": tables.table10(summaries, lost),
-        "table11.md": tables.table11(board),
+        "table1": tables.table1(board, config.student, config.source),
+        "table2": tables.table2(board, config.source),
+        "table10": tables.table10(summaries, lost),
+        "table11": tables.table11(board),
     }
     if (merged := merges.table(config.merges)) is not None:
-        made["merges.md"] = merged
-    rendered = {name: markdown.render(table) for name, table in made.items()}
-    said = verdict.sentences(board)
+        made["merges"] = merged
+    return Content(board, found, made, tuple(verdict.sentences(board)))
+
+
+def run(config: Config) -> None:
+    """Write the report files into `out`. Raises FileError as `content` does."""
+    have = content(config)
+    rendered = {f"{name}.md": markdown.render(table) for name, table in have.tables.items()}
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     pictures = list(_pictures(config.merges, out))
     files = {
         **rendered,
-        "verdict.md": "".join(f"{sentence}\n" for sentence in said),
-        "report.md": _report(config, said, [*rendered.values(), *pictures]),
-        "scores.csv": _csv(found),
-        "scores.json": _json(config, found, board.missing(), said),
+        "verdict.md": "".join(f"{sentence}\n" for sentence in have.said),
+        "report.md": _report(config, have.said, [*rendered.values(), *pictures]),
+        "scores.csv": _csv(have.scores),
+        "scores.json": _json(config, have.scores, have.board.missing(), have.said),
     }
     for name, text in files.items():
         (out / name).write_text(text, encoding="utf-8")
