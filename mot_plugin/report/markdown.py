@@ -1,6 +1,6 @@
 """A Table as Markdown whose columns also line up in a terminal."""
 
-from mot_plugin.report.tables import Table
+from mot_plugin.report.table import Table
 
 
 def render(table: Table) -> str:
@@ -12,7 +12,11 @@ def render(table: Table) -> str:
 
 
 def _lines(table: Table) -> list[str]:
-    grid = [tuple(cell.replace("|", r"\|") for cell in row) for row in (table.header, *table.rows)]
+    rows = [
+        tuple(f"**{cell}**" if (number, place) in table.bold else cell for place, cell in enumerate(row))
+        for number, row in enumerate(table.rows)
+    ]
+    grid = [tuple(cell.replace("|", r"\|") for cell in row) for row in (table.flat_header, *rows)]
     widths = [max(3, *(len(cell) for cell in column)) for column in zip(*grid, strict=True)]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in grid

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mot_plugin.report.tables import MISSING, Table
+from mot_plugin.report.table import MISSING, Table
 
 HEADER = ("Round", "Consensus", "Mean cosine", "Sign agreement", "Weights moved", "Drift from base", "Lost by bfloat16")
 

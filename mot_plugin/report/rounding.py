@@ -30,3 +30,13 @@ def arrow(change: Decimal) -> str:
 def plus_minus(value: str, stderr: float | None) -> str:
     """`value`, with its standard error (a share, 0..1) in percent when there is one."""
     return value if stderr is None else f"{value} ± {percent(stderr)}"
+
+
+def signed(change: Decimal) -> str:
+    """`-7.50` and `+0.10`, and 0.00 without a sign, as Tables 6 and 7 print changes."""
+    return f"{change:+}" if change else f"{abs(change)}"
+
+
+def signed_arrow(change: Decimal) -> str:
+    """`↓-0.89` and `↑0.10`: the sign as an arrow and once more before a loss, as Tables 3 and 4 print it."""
+    return f"{'↑' if change > 0 else '↓' if change < 0 else ''}{change if change else abs(change)}"

@@ -1,25 +1,14 @@
 """The paper's Tables 1, 2, 10 and 11 from scores and corpus summaries. What is missing is an en dash and a note."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mot_plugin.report import rounding, verdict
 from mot_plugin.report.board import BASE, Board
 from mot_plugin.report.scores import METHODS, Checkpoint, Method
+from mot_plugin.report.table import MISSING, NOT_APPLICABLE, Table
 
-MISSING = "\N{EN DASH}"
-NOT_APPLICABLE = "-"  # the paper's sign, for example for the gain of the base over itself
-
-
-@dataclass(frozen=True)
-class Table:
-    """Text cells, every row as long as the header; notes are sentences that stand below it."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
+__all__ = ["MISSING", "NOT_APPLICABLE", "Table", "table1", "table2", "table10", "table11"]
 
 
 def table1(board: Board, student: str, source: str) -> Table:
