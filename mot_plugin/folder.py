@@ -85,10 +85,10 @@ class Folder:
     def link(self, plan: Plan, step: Step, store: Store) -> None:
         """Let `artifacts/<step>` show the artifact of this plan's fingerprint."""
         point(self.root / "artifacts" / step.name, store.out(plan.prints[step.name]))
-        if step.kind == "report":
-            point(self.root / "report", self.root / "artifacts" / step.name)
-        if step.weights == "result" and step.method == "MoT":
+        if step.kind == "select" and step.weights == "result" and step.method == "MoT":
             point(self.root / "student", self.root / "artifacts" / step.name / "model")
+        if step.kind == "ship":  # comes later in a plan, so it takes the place of the bare model
+            point(self.root / "student", self.root / "artifacts" / step.name)
 
 
 def store_of(machine: Machine, runs: Path) -> Store:

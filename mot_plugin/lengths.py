@@ -1,7 +1,7 @@
 """How many tokens a training row has for the student: its own chat template and tokenizer, without transformers."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -29,8 +29,7 @@ def token_count(folder: Path) -> TokenCount:
     config = _config(folder)
     template = _compiled(_template_text(folder, config), folder)
     tokenizer = _tokenizer(folder)
-    tokens = {key: _content(token) for key, token in config.items() if key.endswith("_token")}
-    names = {key: token for key, token in tokens.items() if token is not None}
+    names = special_tokens(folder)
 
     def count(user: str, assistant: str) -> int:
         messages = [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
@@ -41,6 +40,33 @@ def token_count(folder: Path) -> TokenCount:
         return len(tokenizer.encode(row, add_special_tokens=False).ids)
 
     return count
+
+
+def rendered(folder: Path, turns: Sequence[tuple[str, str]], *, generate: bool = False) -> str:
+    """A conversation, (role, content) a turn, in the chat template of `folder`; `generate` opens the next answer."""
+    import jinja2
+
+    config = _config(folder)
+    template = _compiled(_template_text(folder, config), folder)
+    messages = [{"role": role, "content": content} for role, content in turns]
+    try:
+        return template.render(
+            messages=messages, tools=None, documents=None, add_generation_prompt=generate, **special_tokens(folder)
+        )
+    except (jinja2.TemplateError, TypeError) as error:
+        raise FileError(f"{folder}: the chat template refuses a conversation: {error}") from None
+
+
+def special_tokens(folder: Path) -> dict[str, str]:
+    """`eos_token` and the like, as tokenizer_config.json names them."""
+    found = {key: _content(token) for key, token in _config(folder).items() if key.endswith("_token")}
+    return {key: token for key, token in found.items() if token is not None}
+
+
+def token_ids(folder: Path) -> dict[str, int]:
+    """Every token of the tokenizer in `folder` -> its id, added ones included. Raises MissingInput, FileError."""
+    ids: dict[str, int] = _tokenizer(folder).get_vocab(with_added_tokens=True)
+    return ids
 
 
 def _config(folder: Path) -> dict[str, Any]:

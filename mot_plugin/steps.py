@@ -24,6 +24,7 @@ STEPS = {
     "scores": "mot_plugin.evals.collect",
     "judge": "mot_plugin.judge",
     "select": "mot_plugin.selection",
+    "ship": "mot_plugin.shipping.ship",
     "report": "mot_plugin.report.write",
 }
 

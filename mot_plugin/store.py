@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +32,10 @@ class Record:
     """Its weights are gone: nothing that had to run read them any more."""
     peak_mb: int | None = None
     """Largest memory of one of its processes, in MB."""
+    tools: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Tool -> Python and packages of the environment that it ran in."""
+    hardware: dict[str, str] = field(default_factory=dict)
+    """Processor, system and GPUs that it ran on."""
 
     @property
     def seconds(self) -> float | None:

@@ -1,6 +1,7 @@
 """Step `student`: the model that training starts from, as a folder of the run; from the hub or a local folder."""
 
 import json
+import re
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -8,6 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from mot_plugin.errors import CheckFailed, FileError, MissingInput
 from mot_plugin.merging.folder import PATTERNS, TEMPLATE, link_model, missing_files
 from mot_plugin.merging.weights import open_checkpoint
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class Config(BaseModel):
@@ -45,6 +48,9 @@ def run(config: Config) -> None:
     except CheckFailed as error:
         raise CheckFailed(f"the student {config.model} is damaged; download or copy it again\n{error}") from None
     link_model(source, Path(config.out) / "model")
+    if _COMMIT.fullmatch(source.name):  # the hub's cache calls a snapshot after its commit
+        origin = {"model": config.model, "revision": config.revision, "commit": source.name}
+        (Path(config.out) / "origin.json").write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
 
 
 def of_run(run: Path, which: str) -> Path:
@@ -53,7 +59,7 @@ def of_run(run: Path, which: str) -> Path:
     if which == "base":
         return artifacts / "base" / "student" / "model"
     if which == "MoT":
-        return run / "student"
+        return _chosen(run) or run / "student"
     if which == "MTD":
         return artifacts / "mtd" / "select" / "model"
     chosen = {
@@ -63,6 +69,16 @@ def of_run(run: Path, which: str) -> Path:
     nowhere = artifacts / "std" / "*" / "select" / "choice.json"
     best = max(chosen, key=lambda file: float(chosen[file]["average"]), default=nowhere)
     return best.parent / "model"
+
+
+def _chosen(run: Path) -> Path | None:
+    """The chosen MoT student as it was chosen: `student` has a card beside it, and cards change without the model."""
+    try:
+        steps = json.loads((run / "plan.json").read_text(encoding="utf-8"))["steps"]
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+    final = [s for s in steps if (s["kind"], s["method"], s["weights"]) == ("select", "MoT", "result")]
+    return run / "artifacts" / final[-1]["name"] / "model" if final else None
 
 
 def download(model: str, revision: str | None) -> Path:

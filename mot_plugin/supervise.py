@@ -24,6 +24,7 @@ from mot_plugin.blocks import OWN
 from mot_plugin.errors import CheckFailed, FileError, RunConflict, StepFailed
 from mot_plugin.folder import Folder, point
 from mot_plugin.machine import Machine
+from mot_plugin.shipping import versions
 from mot_plugin.step import Plan, Step
 from mot_plugin.store import Record, Store
 from mot_plugin.tools import llamafactory, lm_eval, mergekit, vllm
@@ -92,6 +93,8 @@ class _Attempts:
             self.step.name, self.step.kind, self.plan.recipe, "running", host=socket.gethostname(), pid=os.getpid()
         )
         self._listen()
+        tools = versions.of_call(self.step.call, self.machine, OWN, locate, os.environ)
+        self.record = replace(self.record, tools=tools, hardware=versions.hardware())
         tries = self.machine.retries + 1
         for number in range(1, tries + 1):
             log = _next_log(self.store.home(fingerprint))

@@ -178,7 +178,7 @@ def make_world(root: Path, rounds: int = 2) -> World:
     """A new world in a new folder."""
     root.mkdir(parents=True)
     draw = np.random.default_rng(1)
-    shapes = {"model.embed_tokens.weight": (16, 8), "model.norm.weight": (8,)}
+    shapes = {"model.embed_tokens.weight": (304, 8), "model.norm.weight": (8,)}
     weights = {name: rounded(draw.normal(size=shape).astype(np.float32)) for name, shape in shapes.items()}
     student = root / "student"
     student.mkdir()
@@ -191,7 +191,10 @@ def make_world(root: Path, rounds: int = 2) -> World:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, show_progress=False)
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
     tokenizer.train_from_iterator([TEMPLATE], trainer)
     tokenizer.save(str(student / "tokenizer.json"))
     for teacher in TEACHERS:

@@ -62,6 +62,11 @@ def link_model(source: Path, target: Path) -> None:
         target.mkdir(parents=True)
     except FileExistsError:
         raise FileError(f"{target} is already there, but this step fills a new folder: move it away") from None
+    link_files(source, target)
+
+
+def link_files(source: Path, target: Path) -> None:
+    """The same into a folder that is there and has no model in it yet."""
     for path in sorted(source.iterdir()):
         if path.suffix == _WEIGHTS and path.is_file():
             _link(path.resolve(), target / path.name)  # a hub cache holds symbolic links to its files
