@@ -57,12 +57,22 @@ def test_a_command_for_transformers() -> None:
 
 def test_vllm_gets_its_own_seed_and_its_gpus() -> None:
     assert after(argv(engine="vllm", model_args={"tensor_parallel_size": 8}, gpus=8), "--model_args") == (
-        "pretrained=artifacts/base/student/model,tensor_parallel_size=8,seed=3"
+        "pretrained=artifacts/base/student/model,tensor_parallel_size=8,"
+        "enable_thinking=True,think_end_token=mot-keeps-the-thought,seed=3"
     )
     assert "tensor_parallel_size=2," in after(argv(engine="vllm", gpus=2), "--model_args")
     assert "tensor" not in after(argv(engine="vllm", gpus=4, model_args={"pipeline_parallel_size": 4}), "--model_args")
     assert "parallel" not in after(argv(engine="vllm", gpus=1), "--model_args")
     assert after(argv(engine="hf", gpus=2), "--model_args") == "pretrained=artifacts/base/student/model"
+
+
+def test_vllm_lets_a_model_think_unless_it_is_told_otherwise() -> None:
+    assert lm_eval.thinking("vllm", {"dtype": "x"})["enable_thinking"] is True
+    assert lm_eval.thinking("vllm", {"enable_thinking": False}) == {}
+    assert lm_eval.thinking("vllm", {"think_end_token": "</think>"}) == {}
+    assert lm_eval.thinking("hf", {}) == lm_eval.thinking("local-chat-completions", {}) == {}
+    line = after(argv(engine="vllm", model_args={"enable_thinking": False}), "--model_args")
+    assert line == "pretrained=artifacts/base/student/model,enable_thinking=False,seed=3"
 
 
 def test_an_endpoint_is_asked_without_a_fixed_seed() -> None:

@@ -54,7 +54,7 @@ def parts(
     whole = {
         "model": model if served else kept.content(Path(model)),
         "engine": engine,
-        "model_args": lm_eval.science(model_args),
+        "model_args": lm_eval.science({**model_args, **lm_eval.thinking(engine, model_args)}),
         "limit": limit,
     }
     repeats = {task: lm_eval.repeats(task, files) for task in tasks}

@@ -152,6 +152,18 @@ def science(model_args: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in sorted(model_args.items()) if key not in PLACE_ARGS}
 
 
+def thinking(engine: str, model_args: Mapping[str, Any]) -> dict[str, Any]:
+    """Model arguments that let a model think where lm-eval would tell its chat template otherwise; empty if all is well.
+
+    Its vLLM backend always passes `enable_thinking` on to the template, None if nobody set it, and a template that asks
+    `not enable_thinking` closes the thought before the model has begun (transformers' backend passes nothing). True is taken
+    only together with a `think_end_token`, at which the text would be cut: so it is one that no model writes.
+    """
+    if engine != "vllm" or {"enable_thinking", "think_end_token"} & model_args.keys():
+        return {}
+    return {"enable_thinking": True, "think_end_token": "mot-keeps-the-thought"}
+
+
 def refuse(model_args: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(key, why) for every model argument that would make runs repeat each other."""
     why = {
@@ -188,6 +200,7 @@ def evaluate(
     args: tuple[str, ...] = ("run", "--model", engine, "--tasks", ",".join(tasks), "--include_path", include)
     args += ("--apply_chat_template", "--log_samples", "--output_path", f"{out}/results.json", "--seed", str(seed))
     arguments: dict[str, Any] = {"model" if engine in SERVED else "pretrained": model, **model_args}
+    arguments |= thinking(engine, model_args)
     if engine == "vllm":
         if gpus > 1 and not {"tensor_parallel_size", "pipeline_parallel_size"} & arguments.keys():
             arguments["tensor_parallel_size"] = gpus
