@@ -12,6 +12,7 @@ from mot_plugin.evals import collect, generate, kept
 from mot_plugin.machine import Machine
 from mot_plugin.materials import Materials
 from mot_plugin.recipe import Recipe
+from mot_plugin.report.scores import Purpose
 from mot_plugin.step import Method, Step
 from mot_plugin.tools import lm_eval
 from mot_plugin.tools.call import Call, Command, File
@@ -42,6 +43,8 @@ class Model:
     teacher: str | None = None
     round: int | None = None
     steps: int | None = None
+    share: float | None = None
+    """The weight of the base in it, if it is a mixture with the base."""
 
 
 def artifact(step: str, *parts: str) -> str:
@@ -80,9 +83,10 @@ def student(s: Setting) -> Step:
     return Step(STUDENT, "student", "base", call, inputs=("inputs/student",) if local else ())
 
 
-def evaluation(s: Setting, model: Model, room: str = "base") -> Step:
+def evaluation(s: Setting, model: Model, room: str = "base", purpose: Purpose = "main") -> Step:
     """All tasks on one model, with one start of the engine for each shard; scores are computed again from the stored texts."""
-    name, tasks = f"{room}/evaluate", list(s.recipe.eval.tasks)
+    suite = s.materials.suites[purpose]
+    name, tasks = f"{room}/evaluate", list(suite.tasks)
     config = generate.Config(
         model=model.path,
         tasks=tasks,
@@ -95,7 +99,7 @@ def evaluation(s: Setting, model: Model, room: str = "base") -> Step:
     )
     command, file = own(name, "generate", config, labels=("place",))
     verify, check_file = own(name, "scores", collect.Config(out=work(name), tasks=tasks))
-    files = tuple(File(f"eval/{file.path}", file.text) for file in s.materials.tasks)
+    files = tuple(File(f"eval/{file.path}", file.text) for file in suite.files)
     outputs = ("results.json", "scores.json", *(f"samples_{task}.jsonl" for task in tasks))
     call = Call((command, verify), (*files, file, check_file), outputs, starts=(lm_eval.TOOL,))
     return Step(
@@ -105,10 +109,12 @@ def evaluation(s: Setting, model: Model, room: str = "base") -> Step:
         call,
         (model.step,),
         s.machine.gpu_count,
-        s.materials.task_data,
+        suite.data,
         teacher=model.teacher,
         round=model.round,
         at=model.steps,
+        purpose=purpose,
+        share=model.share,
     )
 
 
@@ -128,9 +134,9 @@ def _engines(s: Setting) -> generate.Place:
 
 
 def choice(
-    s: Setting, name: str, judged: Sequence[tuple[Model, str]], best: str | None = None, *, final: bool = True
+    s: Setting, name: str, method: Method, judged: Sequence[tuple[Model, str]], *earlier: str, final: bool = True
 ) -> Step:
-    """The best of these models and of the best so far, as hard links: what loses can be deleted at once."""
+    """The best of these models and of earlier choices (steps), as hard links: what loses can be deleted at once."""
     candidates = [
         selection.Candidate(
             label=f"{model.teacher} {model.label}" if model.teacher else model.label,
@@ -144,15 +150,15 @@ def choice(
     ]
     config = selection.Config(
         candidates=candidates,
-        previous=artifact(best) if best else None,
+        previous=[artifact(step) for step in earlier],
         tasks=list(s.recipe.eval.tasks),
         metric=s.recipe.eval.metric,
         out=work(name),
     )
     command, file = own(name, "select", config)
     call = Call((command,), (file,), ("choice.json", "model/*.safetensors", "model/config.json"), (), WEIGHTS)
-    needs = unique(*(model.step for model, _ in judged), *(scored for _, scored in judged), *((best,) if best else ()))
-    return Step(name, "select", judged[0][0].method, call, needs, weights="result" if final else "temporary")
+    needs = unique(*(model.step for model, _ in judged), *(scored for _, scored in judged), *earlier)
+    return Step(name, "select", method, call, needs, weights="result" if final else "temporary")
 
 
 def unique(*names: str) -> tuple[str, ...]:

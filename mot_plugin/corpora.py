@@ -28,7 +28,7 @@ def data(s: Setting) -> Iterator[Step]:
         if teacher.live:
             yield _traces(s, name, teacher)
         yield _corpus_of(s, name, teacher)
-    if s.recipe.methods.mtd:
+    if s.recipe.wants_union:
         folders = {teacher: artifact(f"corpus/{teacher}") for teacher in s.recipe.teachers}
         joined = union.Config(
             corpora=folders, source_name=s.recipe.source_name, name="union", about=_about(s), out=work(UNION)

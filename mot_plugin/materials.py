@@ -25,15 +25,28 @@ from mot_plugin.tools import lm_eval
 
 
 @dataclass(frozen=True)
+class Suite:
+    """Tasks that models are evaluated on together."""
+
+    tasks: tuple[str, ...]
+    files: tuple[lm_eval.TaskFile, ...]
+    """The lm-eval files that they need."""
+    data: tuple[str, ...]
+    """Names of inputs that they read (data files that ship with them)."""
+
+
+@dataclass(frozen=True)
 class Materials:
     """What `plan` needs besides recipe and machine; plain values, so that planning itself is pure."""
 
     merges: tuple[tuple[str, str], ...]
     """Name and text of the mergekit file of each round; empty without MoT."""
-    tasks: tuple[lm_eval.TaskFile, ...]
-    """The lm-eval files of the recipe's tasks."""
-    task_data: tuple[str, ...]
-    """Names of inputs that the tasks read (data files that ship with them)."""
+    one_shot: tuple[str, str] | None
+    """The same of the one merge of the STD trainings, if that is wanted."""
+    mixture: tuple[str, str]
+    """The same of a weighted mean, which a probe takes of a model and the base."""
+    suites: dict[str, "Suite"]
+    """What is evaluated, by purpose: main, and general and probe where the recipe has them."""
     links: dict[str, str]
     digests: dict[str, str]
     datasets: str | None
@@ -52,8 +65,9 @@ class Materials:
 def gather(recipe: Recipe, recipe_path: Path, machine: Machine, cache: Path | None = None) -> Materials:
     """Read and hash. `cache` remembers digests of unchanged files. Raises FileError; a missing input is only noted."""
     home = recipe_path.parent
-    merges = tuple(merge_text(name, home) for name in (recipe.methods.mot.merges if recipe.methods.mot else ()))
-    tasks = _tasks(recipe.eval.tasks, "eval.tasks")
+    methods = recipe.methods
+    merges = tuple(merge_text(name, home) for name in (methods.mot.merges if methods.mot else ()))
+    suites = dict(_suites(recipe))
     traces = {name: _traces_link(name, teacher.traces) for name, teacher in recipe.teachers.items() if teacher.traces}
     links = {link: _resolve(home, recipe.teachers[name].traces or "") for name, link in traces.items()}
     for name, teacher in recipe.teachers.items():
@@ -66,15 +80,16 @@ def gather(recipe: Recipe, recipe_path: Path, machine: Machine, cache: Path | No
     if recipe.source.file is not None and recipe.source.hub is None:
         links["inputs/source"] = _resolve(home, recipe.source.file)
     against = _benchmarks(recipe, machine)
-    data = {f"eval data {path}": str(_data_path(path)) for path in _data_paths(tasks)}
+    data = {name: path for suite in suites.values() for name, path in _data_inputs(suite.files)}
     problems = {f"eval data {path}": str(_data_path(path)) for one in against.values() for path in one.paths()}
     remembered = _Digests(cache)
     digests = {name: remembered.of(Path(path)) for name, path in {**links, **data, **problems}.items()}
     remembered.save()
     return Materials(
         merges=merges,
-        tasks=tasks,
-        task_data=tuple(data),
+        one_shot=merge_text(methods.one_shot.merge, home, "methods.one_shot.merge") if methods.one_shot else None,
+        mixture=merge_text("linear", shipped.path("mergekit_configs")),
+        suites=suites,
         # Not an input: what lies there is found by what it is, and makes nothing stale.
         links=links | {kept.LINK: str(_store(machine) / "evals")},
         digests=digests,
@@ -129,15 +144,33 @@ def _resolve(home: Path, path: str) -> str:
     return os.path.abspath(home / Path(path).expanduser())  # noqa: PTH100  (keeps symbolic links as the user wrote them)
 
 
-def merge_text(wanted: str, home: Path) -> tuple[str, str]:
+def merge_text(wanted: str, home: Path, where: str = "methods.mot.merge") -> tuple[str, str]:
     """Name and text of a mergekit file: one of the user's beside the recipe, else a shipped one. Raises FileError."""
     own = home / wanted
     path = own if own.is_file() else shipped.path("mergekit_configs", f"{wanted}.yaml")
     if not path.is_file():
         known = sorted(file.stem for file in shipped.path("mergekit_configs").glob("*.yaml"))
         hint = suggest(wanted, known) or f"; shipped are {', '.join(known)}"
-        raise FileError(f"methods.mot.merge: no mergekit file {wanted!r}, neither at {own} nor shipped{hint}")
+        raise FileError(f"{where}: no mergekit file {wanted!r}, neither at {own} nor shipped{hint}")
     return (wanted if own.is_file() else f"{wanted}.yaml"), path.read_text(encoding="utf-8")
+
+
+def _suites(recipe: Recipe) -> Iterator[tuple[str, Suite]]:
+    """(purpose, tasks); groups are allowed where a recipe has models measured beside the main comparison."""
+    wanted = [("main", "eval", recipe.eval.tasks)]
+    wanted += [
+        (name, name, list(catalogue.chosen(part.tasks, catalogue.files())))
+        for name, part in (("general", recipe.general), ("probe", recipe.probe))
+        if part is not None
+    ]
+    for purpose, block, tasks in wanted:
+        files = _tasks(tasks, f"{block}.tasks")
+        yield purpose, Suite(tuple(tasks), files, tuple(name for name, _ in _data_inputs(files)))
+
+
+def _data_inputs(files: tuple[lm_eval.TaskFile, ...]) -> Iterator[tuple[str, str]]:
+    """(name, path) of every data file that these tasks read."""
+    yield from ((f"eval data {path}", str(_data_path(path))) for path in _data_paths(files))
 
 
 def _tasks(wanted: Sequence[str], where: str) -> tuple[lm_eval.TaskFile, ...]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from mot_plugin.blocks import STUDENT, WEIGHTS, Model, Setting, artifact, own, unique, work
 from mot_plugin.errors import FileError
 from mot_plugin.merging import carry, carry_loss, compatible, diagnose, merged, stream, stream_yaml
-from mot_plugin.step import Retention, Step
+from mot_plugin.step import Method, Retention, Step
 from mot_plugin.tools import mergekit
 from mot_plugin.tools.call import Call, Command, File
 
@@ -45,13 +46,30 @@ class _Work:
         self.add(command, file)
 
 
-def merging(s: Setting, name: str, branches: Mapping[str, str], start: Model, number: int) -> Step:
-    """The merge of round `number` as one step; names, shapes and arithmetic are checked against base student and branches."""
-    wanted = s.recipe.methods.mot
-    assert wanted is not None
-    paths = {teacher: artifact(step, "model") for teacher, step in branches.items()}
-    file, text = s.materials.merges[number - 1]
-    filled = mergekit.fill(text, file, paths, start.path, {k: float(v) for k, v in wanted.weights.items()})
+@dataclass(frozen=True)
+class Merge:
+    """What to merge: `branches` by teacher, all trained from `start`, by the mergekit `file` of this `text`."""
+
+    name: str
+    method: Method
+    branches: Mapping[str, Model]
+    start: Model
+    file: str
+    text: str
+    weights: Mapping[str, float | int] = field(default_factory=dict)
+    round: int | None = None
+    carry: Literal["bfloat16", "float32"] = "bfloat16"
+    diagnose: bool = True
+    weights_kept: Retention = "temporary"
+
+
+def merging(s: Setting, wanted: Merge) -> Step:
+    """A merge as one step; names, shapes and arithmetic are checked against base student and branches."""
+    name, start = wanted.name, wanted.start
+    paths = {teacher: branch.path for teacher, branch in wanted.branches.items()}
+    filled = mergekit.fill(
+        wanted.text, wanted.file, paths, start.path, {k: float(v) for k, v in wanted.weights.items()}
+    )
     found = mergekit.weights(filled)
     weights = dict(zip(paths, found, strict=True)) if found else None
     step = _Work(s, name)
@@ -64,7 +82,7 @@ def merging(s: Setting, name: str, branches: Mapping[str, str], start: Model, nu
     )
     exact = wanted.carry == "float32"
     if exact:
-        _carry(step, filled, paths, weights, start, number)
+        _carry(step, filled, paths, weights, start, wanted.round or 1)
     else:
         step.merge("model", filled)
         if wanted.diagnose and weights:
@@ -84,18 +102,33 @@ def merging(s: Setting, name: str, branches: Mapping[str, str], start: Model, nu
             branches=paths,
             merged=work(name, "model"),
             base=artifact(STUDENT, "model"),
-            round=number,
+            round=wanted.round or 1,
             out=work(name, "diagnostics"),
         )
         step.add(*own(name, "diagnose", measure))
-    # The last one stays, whatever becomes of it: more rounds can go on from it.
-    kept: Retention = "kept" if number == wanted.rounds else "temporary"
     outputs = OUTPUTS + (("accumulator/*.safetensors", "carry.json") if exact else ())
     weigh = (*WEIGHTS, "accumulator/*.safetensors") if exact else WEIGHTS
     call = Call(tuple(step.commands), tuple(step.files), outputs, ("wide",) if exact else (), weigh)
     reads_start = wanted.diagnose or exact or start.path in filled  # if not, it can go before the merge is written
-    needs = unique(*branches.values(), STUDENT, *((start.step,) if reads_start else ()))
-    return Step(name, "merge", "MoT", call, needs, weights=kept, round=number)
+    branches = (branch.step for branch in wanted.branches.values())
+    needs = unique(*branches, STUDENT, *((start.step,) if reads_start else ()))
+    return Step(name, "merge", wanted.method, call, needs, weights=wanted.weights_kept, round=wanted.round)
+
+
+def mixture(s: Setting, name: str, model: Model, base: Model, share: float) -> Step:
+    """A weighted mean of a model and the base: `share` is the base's weight (paper, section 7.2)."""
+    file, text = s.materials.mixture
+    paths, weights = {"base": base.path, "checkpoint": model.path}, {"base": share, "checkpoint": 1 - share}
+    step = _Work(s, name)
+    step.merge("model", mergekit.fill(text, file, paths, base.path, weights))
+    check = merged.Config(
+        model=work(name, "model"), start=base.path, branches=paths, weights=weights, seed=s.recipe.seed
+    )
+    step.add(*own(name, "check-merge", check))
+    call = Call(tuple(step.commands), tuple(step.files), OUTPUTS, (), WEIGHTS)
+    return Step(
+        name, "mix", model.method, call, unique(base.step, model.step), weights="temporary", teacher=model.teacher
+    )
 
 
 def _streams(text: str, file: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from mot_plugin import blocks, corpora, methods
+from mot_plugin import blocks, corpora, experiments, methods, shipment
 from mot_plugin.blocks import Setting, artifact, own, work
 from mot_plugin.errors import FileError
 from mot_plugin.machine import Machine
@@ -10,6 +10,7 @@ from mot_plugin.materials import Materials
 from mot_plugin.recipe import Recipe
 from mot_plugin.report import write
 from mot_plugin.step import Plan, Step, arrange
+from mot_plugin.tools import llamafactory
 from mot_plugin.tools.call import Call
 
 METHODS: dict[str, Callable[[Setting], Iterator[Step]]] = {
@@ -17,6 +18,8 @@ METHODS: dict[str, Callable[[Setting], Iterator[Step]]] = {
     "mot": methods.mot,
     "std": methods.std,
     "mtd": methods.mtd,
+    "one_shot": methods.one_shot,
+    "matched": methods.matched,
 }
 """In running order: the paper's method first, so that its result does not wait for the baselines."""
 
@@ -29,6 +32,8 @@ def plan(recipe: Recipe, machine: Machine, materials: Materials) -> Plan:
         for name, steps_of in METHODS.items():
             if getattr(recipe.methods, name) is not None:
                 steps += steps_of(setting)
+        steps += experiments.measured(setting)
+        steps += shipment.shipping(setting, steps)
         before = arrange(recipe.name, steps, materials.links, materials.digests)
         return arrange(recipe.name, [*steps, _report(setting, before)], materials.links, materials.digests)
     except ValueError as error:
@@ -44,6 +49,8 @@ def _report(s: Setting, before: Plan) -> Step:
                 "teacher": step.teacher,
                 "round": step.round,
                 "step": step.at,
+                "purpose": step.purpose,
+                "share": step.share,
                 "scores": artifact(step.name, "scores.json"),
                 "fingerprint": before.prints[step.name],
             }
@@ -51,6 +58,8 @@ def _report(s: Setting, before: Plan) -> Step:
         for step in before.steps
         if step.kind == "evaluate"
     ]
+    rounds = [step.name for step in before.steps if step.kind == "merge" and step.method == "MoT"]
+    trainings = [_training(s, step) for step in before.steps if step.kind == "train"]
     summaries = [artifact(step.name, "summary.json") for step in before.steps if step.kind == "corpus"]
     config = write.Config(
         recipe=s.recipe.name,
@@ -59,12 +68,30 @@ def _report(s: Setting, before: Plan) -> Step:
         rows=rows,
         tasks=list(s.recipe.eval.tasks),
         metric=s.recipe.eval.metric,
+        teachers=list(s.recipe.teachers),
+        seed=s.recipe.seed,
+        trainings=trainings,
         corpora=summaries,
-        merges=[artifact(step.name) for step in before.steps if step.kind == "merge"],
+        merges=[artifact(name) for name in rounds],
         out=work("report"),
     )
     command, file = own("report", "report", config)
-    needs = tuple(step.name for step in before.steps if step.kind in ("corpus", "merge", "evaluate"))
+    needs = (*(step.name for step in before.steps if step.kind in ("corpus", "train", "evaluate")), *rounds)
     return Step(
         "report", "report", "report", Call((command,), (file,), ("scores.csv", "scores.json", "report.md")), needs
+    )
+
+
+def _training(s: Setting, step: Step) -> write.Training:
+    assert step.at is not None
+    room = "adapter" if s.recipe.sft.get("finetuning_type") == llamafactory.LORA else "model"
+    return write.Training.model_validate(
+        {
+            "method": step.method,
+            "teacher": step.teacher,
+            "round": step.round,
+            "steps": step.at,
+            "step_name": step.name,
+            "log": artifact(step.name, room, "trainer_log.jsonl"),
+        }
     )

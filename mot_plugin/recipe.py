@@ -139,6 +139,8 @@ class Mot(Part):
     """What the student is kept in between rounds. float32: what bfloat16 rounds away in one round is added to the next."""
     diagnose: bool = True
     """Measure every merge: norms, cosines and consensus of the branches' updates, what the carry loses."""
+    until: Literal["no_gain"] | None = None
+    """no_gain: stop after the first round whose AVG is no higher than the best so far; `rounds` is then the most."""
 
     @model_validator(mode="after")
     def _one_file_per_round(self) -> Self:
@@ -154,6 +156,21 @@ class Mot(Part):
         return tuple(self.merge) if isinstance(self.merge, list) else (self.merge,) * self.rounds
 
 
+class OneShot(Part):
+    """One merge of the finished STD trainings, each at its last checkpoint: what rounds are compared with."""
+
+    merge: str = "linear"
+    """As `methods.mot.merge`."""
+    diagnose: bool = True
+
+
+class Matched(Part):
+    """Baselines that take as many optimizer steps as MoT takes in all: teachers x rounds x steps."""
+
+    of: Annotated[list[Literal["std", "mtd"]], Field(min_length=1)] = ["mtd"]
+    save_steps: Steps
+
+
 class Methods(Part):
     """What to run; a method that is not named does not run."""
 
@@ -161,6 +178,8 @@ class Methods(Part):
     mot: Mot | None = None
     std: Std | None = None
     mtd: Mtd | None = None
+    one_shot: OneShot | None = None
+    matched: Matched | None = None
 
 
 class Eval(Part):
@@ -175,17 +194,44 @@ class Eval(Part):
     """Metric that picks the best round and checkpoint."""
 
 
+class General(Part):
+    """More benchmarks, for selected models only (paper, section 5.2): did the training cost anything elsewhere?"""
+
+    tasks: Annotated[list[Slug], Field(min_length=1)]
+    """Tasks or groups of eval/."""
+    of: Annotated[list[Literal["base", "std", "mtd", "mot", "one_shot"]], Field(min_length=1)] = ["base", "std", "mot"]
+    """Each by its selected checkpoint or round; std: the best of all teachers'."""
+
+
+class Probe(Part):
+    """Scores on the way from a selected model back to the base (paper, section 7.2): lambda is the base's weight."""
+
+    tasks: Annotated[list[Slug], Field(min_length=1)]
+    of: Annotated[list[Literal["std", "mtd", "mot", "one_shot"]], Field(min_length=1)] = ["mtd", "mot"]
+    points: Annotated[int, Field(ge=3, le=101)] = 11
+    """Values of lambda, evenly from 0 (the model) to 1 (the base)."""
+
+    @property
+    def grid(self) -> tuple[float, ...]:
+        """Every lambda."""
+        return tuple(round(number / (self.points - 1), 4) for number in range(self.points))
+
+
 class Recipe(Part):
     """One experiment."""
 
     name: Slug
     student: Annotated[str, StringConstraints(min_length=1)]
     """Hub id, `org/name` or `org/name@revision`, or a folder: `./path` relative to the recipe, or absolute."""
+    student_license: str | None = None
+    """Of the student's weights, as the hub calls it, for the card of what is made from them."""
     teachers: Annotated[dict[Slug, Teacher], Field(min_length=1)]
     methods: Methods
     sft: dict[str, Any]
     """LLaMA-Factory's own keys, passed through."""
     eval: Eval
+    general: General | None = None
+    probe: Probe | None = None
     source: Source = Source()
     sampling: Sampling | None = None
     """How teachers are sampled that are asked."""
@@ -199,6 +245,12 @@ class Recipe(Part):
     def source_name(self) -> str:
         """What tables call the source."""
         return self.source.name or self.name
+
+    @property
+    def wants_union(self) -> bool:
+        """Whether something trains on all teachers' corpora together."""
+        matched = self.methods.matched
+        return self.methods.mtd is not None or (matched is not None and "mtd" in matched.of)
 
     def sampling_of(self, teacher: str) -> Sampling:
         """How this live teacher is sampled; `load` has seen to it that there is one."""
@@ -228,7 +280,7 @@ def _impossible(document: strict.Document) -> Iterator[strict.Finding]:
     sft, methods, prompt = data.get("sft"), data.get("methods"), data.get("prompt", PROMPT)
     found: list[tuple[strict.Key, str]] = []
     if isinstance(methods, dict) and not methods:
-        found.append((("methods",), "names no method: one or more of base, mot, std, mtd"))
+        found.append((("methods",), f"names no method: one or more of {', '.join(Methods.model_fields)}"))
     for name, wanted in methods.items() if isinstance(methods, dict) else ():
         if wanted is None and name in Methods.model_fields:
             found.append((("methods", name), "is empty: give it its keys ({} if it has none), or take the line out"))
@@ -237,6 +289,7 @@ def _impossible(document: strict.Document) -> Iterator[strict.Finding]:
     if isinstance(data.get("teachers"), dict) and "union" in data["teachers"]:
         found.append((("teachers", "union"), "this name is taken, choose another"))
     found += list(_weights_of_strangers(methods, data.get("teachers")))
+    found += list(_of_absent_methods(data))
     found += list(_of_live_teachers(data))
     if isinstance(sft, dict):
         found += [(("sft", *key), message) for key, message in llamafactory.refuse(sft)]
@@ -252,6 +305,34 @@ def _weights_of_strangers(methods: Any, teachers: Any) -> Iterator[tuple[strict.
         absent = sorted(teachers.keys() - weights.keys())
         if absent:
             yield ("methods", "mot", "weights"), f"names no weight for {', '.join(absent)}"
+
+
+def _of_absent_methods(data: dict[str, Any]) -> Iterator[tuple[strict.Key, str]]:
+    """What builds on a method needs that method."""
+    methods = data["methods"] if isinstance(data.get("methods"), dict) else {}
+    if "one_shot" in methods and "std" not in methods:
+        yield ("methods", "one_shot"), "merges the STD trainings: give methods.std too"
+    if "matched" in methods:
+        yield from _unmatched(methods, data.get("teachers"))
+    for block in ("general", "probe"):
+        wanted = data[block].get("of", ()) if isinstance(data.get(block), dict) else ()
+        for name in wanted if isinstance(wanted, list) else ():
+            if name in Methods.model_fields and name not in methods:
+                yield (block, "of"), f"names {name}, which methods does not"
+
+
+def _unmatched(methods: dict[str, Any], teachers: Any) -> Iterator[tuple[strict.Key, str]]:
+    mot, every = methods.get("mot"), (methods.get("matched") or {}).get("save_steps")
+    if not isinstance(mot, dict):
+        yield ("methods", "matched"), "takes as many steps as MoT: give methods.mot too"
+        return
+    # Of one round, so that it holds however many rounds there are in the end.
+    steps = mot.get("steps"), len(teachers) if isinstance(teachers, dict) else 1
+    if isinstance(every, int) and every > 0 and isinstance(steps[0], int) and steps[0] * steps[1] % every:
+        yield (
+            ("methods", "matched", "save_steps"),
+            f"must divide the {steps[0] * steps[1]} steps that a round takes in all ({steps[1]} teachers x {steps[0]})",
+        )
 
 
 def _of_live_teachers(data: dict[str, Any]) -> Iterator[tuple[strict.Key, str]]:

@@ -6,9 +6,9 @@ those, rounded the same way; the highest wins, the earliest of equals.
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mot_plugin.errors import CheckFailed
 from mot_plugin.merging.folder import link_model, read_json
@@ -29,16 +29,22 @@ class Candidate(BaseModel):
 
 
 class Config(BaseModel):
-    """`candidates` from earliest to latest; `previous` is an earlier `out` of this step: its choice counts as earlier."""
+    """`candidates` from earliest to latest; `previous` are earlier `out`s of this step: their choices count as earlier."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    candidates: list[Candidate] = Field(min_length=1)
-    previous: str | None = None
+    candidates: list[Candidate] = []
+    previous: list[str] = []
     tasks: list[str] = Field(min_length=1)
     metric: str = "score"
     out: str
     format: int = 1
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.candidates and not self.previous:
+            raise ValueError("nothing to choose from: neither candidates nor previous")
+        return self
 
 
 class Scored(BaseModel):
@@ -62,9 +68,11 @@ def run(config: Config) -> None:
     rows: list[Scored] = []
     folders: list[str] = []
     considered: list[Scored] = []
-    if config.previous is not None:
-        best, considered = _previous(Path(config.previous), config)
-        rows, folders = [best], [str(Path(config.previous) / "model")]
+    for previous in config.previous:
+        best, seen = _previous(Path(previous), config)
+        rows.append(best)
+        folders.append(str(Path(previous) / "model"))
+        considered += [row for row in seen if row not in considered]
     new = [_scored(candidate, config) for candidate in config.candidates]
     rows, considered = rows + new, considered + new
     folders += [candidate.model for candidate in config.candidates]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from mot_plugin.tools.call import Call
 
-Method = Literal["base", "STD", "MTD", "MoT", "data", "report"]
+Method = Literal["base", "STD", "MTD", "MoT", "one-shot", "STD-matched", "MTD-matched", "data", "report"]
 Retention = Literal["result", "kept", "temporary"]
 MISSING = "missing"
 """Digest of an outside input that is not there (yet): the plan can be read, but not run."""
@@ -31,7 +31,11 @@ class Step:
     teacher: str | None = None
     round: int | None = None
     at: int | None = None
-    """Optimizer steps of the evaluated checkpoint."""
+    """Optimizer steps of the evaluated checkpoint, or of the training."""
+    purpose: Literal["main", "general", "probe"] = "main"
+    """What a model is evaluated for (report/scores.py)."""
+    share: float | None = None
+    """The weight of the base in a model that is a mixture with it."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,12 @@ class Wanted:
     steps: int
     first_row: int = 0
     save_steps: int | None = None
-    purpose: str = "all"
-    """What its seed is for: every round and teacher draws its own numbers."""
+    round: int | None = None
+
+    @property
+    def purpose(self) -> str:
+        """What its seed is for: every round and teacher draws its own numbers."""
+        return "all" if self.round is None else f"round {self.round}"
 
     @property
     def checkpoints(self) -> list[str]:
@@ -60,7 +64,16 @@ def training(s: Setting, wanted: Wanted) -> Step:
     call = Call(commands, files, _outputs(wanted, lora=lora), _discard(wanted, lora=lora), WEIGHTS)
     needs = unique(wanted.start.step, corpus)
     return Step(
-        name, "train", wanted.method, call, needs, s.machine.gpu_count, weights="temporary", teacher=wanted.teacher
+        name,
+        "train",
+        wanted.method,
+        call,
+        needs,
+        s.machine.gpu_count,
+        weights="temporary",
+        teacher=wanted.teacher,
+        round=wanted.round,
+        at=wanted.steps,
     )
 
 

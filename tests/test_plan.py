@@ -206,7 +206,7 @@ def test_a_merge_file_beside_the_recipe(tmp_path: Path) -> None:
     assert [one["parameters"]["weight"] for one in config(merge, "merge.yaml")["models"]] == [1, 3, 2]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(
     teachers=st.lists(
         st.from_regex(r"[a-z][a-z0-9.-]{0,6}", fullmatch=True), min_size=1, max_size=5, unique=True
@@ -214,24 +214,37 @@ def test_a_merge_file_beside_the_recipe(tmp_path: Path) -> None:
     rounds=st.integers(1, 4),
     checkpoints=st.integers(1, 3),
     methods=st.sets(st.sampled_from(sorted(METHODS)), min_size=1),
+    points=st.integers(3, 5),
 )
 def test_any_number_of_teachers_rounds_and_methods(
-    teachers: list[str], rounds: int, checkpoints: int, methods: set[str]
+    teachers: list[str], rounds: int, checkpoints: int, methods: set[str], points: int
 ) -> None:
     baseline = {"steps": 2 * checkpoints, "save_steps": 2}
     wanted = {"base": {}, "mot": {"rounds": rounds, "steps": 2}, "std": baseline, "mtd": baseline}
+    wanted |= {"one_shot": {}, "matched": {"of": ["mtd", "std"], "save_steps": 2}}
+    methods = methods | ({"std"} if "one_shot" in methods else set()) | ({"mot"} if "matched" in methods else set())
+    measured = sorted(methods - {"matched", "base"})
 
     def change(data: dict[str, Any]) -> None:
         data["teachers"] = {name: {"traces": "x.jsonl"} for name in teachers}
         data["methods"] = {name: wanted[name] for name in methods}
+        if measured:
+            data["general"] = {"of": ["base", *measured], "tasks": ["mot_ifeval"]}
+            data["probe"] = {"of": measured, "points": points, "tasks": ["mot_aime24"]}
 
     made = planned(change)
-    count, has = len(teachers), {name: int(name in methods) for name in METHODS}
+    count, has = len(teachers), {name: int(name in methods) for name in wanted}
     kinds = Counter(step.kind for step in made.steps)
-    assert kinds["corpus"] == count + has["mtd"]
-    assert kinds["train"] == count * rounds * has["mot"] + count * has["std"] + has["mtd"]
-    assert kinds["merge"] == rounds * has["mot"]
-    assert kinds["evaluate"] == (has["base"] + rounds * has["mot"] + checkpoints * (count * has["std"] + has["mtd"]))
+    long = (count + 1) * has["matched"]  # trainings of as many steps as all branches have together
+    assert kinds["corpus"] == count + max(has["mtd"], has["matched"])
+    assert kinds["train"] == count * rounds * has["mot"] + count * has["std"] + has["mtd"] + long
+    assert kinds["merge"] == rounds * has["mot"] + has["one_shot"]
+    assert kinds["mix"] == len(measured) * (points - 2)
+    purposes = Counter(step.purpose for step in made.steps if step.kind == "evaluate")
+    evaluated = has["base"] + rounds * has["mot"] + checkpoints * (count * has["std"] + has["mtd"]) + has["one_shot"]
+    assert purposes["main"] == evaluated + long * count * rounds
+    assert purposes["general"] == (1 + len(measured) if measured else 0)
+    assert purposes["probe"] == (1 + len(measured) * (points - 1) if measured else 0)
     hangs_together(made)
 
 
@@ -383,7 +396,7 @@ def test_a_round_more_keeps_the_rounds_before() -> None:
     }
 
 
-@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("method", sorted(SMALL["methods"]))
 def test_a_method_less_keeps_the_others(method: str) -> None:
     before, after = planned(), planned(lambda data: data["methods"].pop(method))
     assert differ(before, after) == {"report"}
@@ -494,8 +507,8 @@ def test_data_that_ships_with_a_task_is_part_of_its_evaluations() -> None:
         data["eval"]["tasks"] = ["mot_quickstart"]
 
     def other(same: materials.Materials) -> materials.Materials:
-        assert len(same.task_data) == 1
-        return replace(same, digests={**same.digests, same.task_data[0]: "other"})
+        (name,) = same.suites["main"].data
+        return replace(same, digests={**same.digests, name: "other"})
 
     before = planned(quickstart)
     assert differ(before, planned(quickstart, edit=other)) == of_kind(before, "evaluate", "select", "report")

@@ -144,7 +144,25 @@ MISTAKES = {
     "no student": ([(2, "student: ''")], ["line 2    student: must not be empty, got ''"]),
     "no method": (
         [(6, "methods: {}"), (7, None), (8, None), (9, None), (10, None)],
-        ["line 6    methods: names no method: one or more of base, mot, std, mtd"],
+        ["line 6    methods: names no method: one or more of base, mot, std, mtd, one_shot, matched"],
+    ),
+    "a merge of nothing": (
+        [(9, None), (10, "  one_shot: {merge: ties}")],
+        ["line 9    methods.one_shot: merges the STD trainings: give methods.std too"],
+    ),
+    "as many steps as nothing": (
+        [(8, None), (10, "  matched: {save_steps: 5}")],
+        ["line 9    methods.matched: takes as many steps as MoT: give methods.mot too"],
+    ),
+    "checkpoints that miss the matched end": (
+        [(8, "  mot: {rounds: 2, steps: 4}"), (10, "  matched: {save_steps: 5}")],
+        [
+            "line 10   methods.matched.save_steps: must divide the 8 steps that a round takes in all (2 teachers x 4)",
+        ],
+    ),
+    "a measurement of a method that is not there": (
+        [(10, "probe: {tasks: [mot_aime24_64], of: [mtd, mot]}")],
+        ["line 10   probe.of: names mtd, which methods does not"],
     ),
     "an empty method": (
         [(7, "  base:")],

@@ -1,6 +1,7 @@
 """Step `select`: the paper's rule, ties to the earliest, the best so far carried on."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,8 @@ def candidate(tmp_path: Path):
     return make
 
 
-def choose(out: Path, *candidates: Candidate, previous: Path | None = None, tasks: list[str] = TASKS) -> dict:
-    run(Config(candidates=list(candidates), previous=previous and str(previous), tasks=tasks, out=str(out)))
+def choose(out: Path, *candidates: Candidate, previous: Sequence[Path] = (), tasks: list[str] = TASKS) -> dict:
+    run(Config(candidates=list(candidates), previous=[str(path) for path in previous], tasks=tasks, out=str(out)))
     return json.loads((out / "choice.json").read_text())
 
 
@@ -69,10 +70,10 @@ def test_ties_go_to_the_earliest(tmp_path: Path, candidate) -> None:
 
 def test_the_best_so_far_is_carried_on(tmp_path: Path, candidate) -> None:
     choose(tmp_path / "one", candidate("r1", 0.7, 0.7, round=1))
-    second = choose(tmp_path / "two", candidate("r2", 0.7, 0.7, round=2), previous=tmp_path / "one")
+    second = choose(tmp_path / "two", candidate("r2", 0.7, 0.7, round=2), previous=[tmp_path / "one"])
     assert (second["label"], second["round"]) == ("r1", 1)  # a tie: the earlier stays
     assert (tmp_path / "two" / "model" / "model.safetensors").read_text() == "r1"
-    third = choose(tmp_path / "three", candidate("r3", 0.7, 0.71, round=3), previous=tmp_path / "two")
+    third = choose(tmp_path / "three", candidate("r3", 0.7, 0.71, round=3), previous=[tmp_path / "two"])
     assert third["label"] == "r3"
     assert [row["label"] for row in third["considered"]] == ["r1", "r2", "r3"]
 
@@ -80,9 +81,9 @@ def test_the_best_so_far_is_carried_on(tmp_path: Path, candidate) -> None:
 def test_the_best_so_far_must_have_been_chosen_the_same_way(tmp_path: Path, candidate) -> None:
     choose(tmp_path / "one", candidate("r1", 0.7, 0.7), tasks=["aime24"])
     with pytest.raises(CheckFailed, match="not by this metric and tasks"):
-        choose(tmp_path / "two", candidate("r2", 0.7, 0.7), previous=tmp_path / "one")
+        choose(tmp_path / "two", candidate("r2", 0.7, 0.7), previous=[tmp_path / "one"])
     with pytest.raises(CheckFailed, match="no such file"):
-        choose(tmp_path / "two", candidate("r3", 0.7, 0.7), previous=tmp_path / "nowhere")
+        choose(tmp_path / "two", candidate("r3", 0.7, 0.7), previous=[tmp_path / "nowhere"])
 
 
 @pytest.mark.parametrize("value", [None, 43.0, float("nan"), -0.1, "0.4"])
@@ -104,3 +105,20 @@ def test_absent_task_metric_and_model(tmp_path: Path, candidate) -> None:
 def test_a_choice_needs_something_to_choose_from() -> None:
     with pytest.raises(ValidationError):
         Config(candidates=[], tasks=TASKS, out="out")
+
+
+def test_the_best_of_several_choices(tmp_path: Path, candidate) -> None:
+    """The best STD model is the best of each teacher's best: their checkpoints may be gone by then."""
+    choose(tmp_path / "qwq", candidate("qwq 50", 0.7, 0.6, step=50), candidate("qwq 100", 0.6, 0.6, step=100))
+    choose(tmp_path / "r1", candidate("r1 50", 0.5, 0.5, step=50), candidate("r1 100", 0.7, 0.7, step=100))
+    best = choose(tmp_path / "best", previous=[tmp_path / "qwq", tmp_path / "r1"])
+    assert (best["label"], best["step"]) == ("r1 100", 100)
+    assert [row["label"] for row in best["considered"]] == ["qwq 50", "qwq 100", "r1 50", "r1 100"]
+    assert (tmp_path / "best" / "model" / "model.safetensors").samefile(tmp_path / "r1 100" / "model.safetensors")
+    tied = choose(tmp_path / "tied", previous=[tmp_path / "r1", tmp_path / "best"])
+    assert tied["label"] == "r1 100"
+
+
+def test_nothing_to_choose_from() -> None:
+    with pytest.raises(ValidationError, match="nothing to choose from"):
+        Config(tasks=TASKS, out="out")

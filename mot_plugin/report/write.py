@@ -129,7 +129,11 @@ def content(config: Config) -> Content:
 
 def run(config: Config) -> None:
     """Write the report files into `out`. Raises FileError as `content` does."""
-    have = content(config)
+    write_down(config, content(config))
+
+
+def write_down(config: Config, have: Content) -> None:
+    """The files of a report."""
     rendered = {f"{name}.md": markdown.render(table) for name, table in have.tables.items()}
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
