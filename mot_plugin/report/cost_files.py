@@ -18,15 +18,6 @@ def read(root: Path) -> list[Spent]:
     return [*_traces(root, steps), *(one for step in steps if (one := _made(root, step)) is not None)]
 
 
-def batch(root: Path) -> int | None:
-    """Sequences per optimizer step, from the first training whose rows were laid out."""
-    for step in _json(root / "plan.json").get("steps", []):
-        rows = _rows(root, step["name"]) if step["kind"] == "train" else None
-        if rows and step.get("at"):
-            return rows // int(step["at"])
-    return None
-
-
 def _traces(root: Path, steps: list[dict[str, Any]]) -> Iterator[Spent]:
     """One per corpus of a single teacher; what was not asked for here has no time, and its tokens are estimated."""
     for step in steps:

@@ -24,8 +24,6 @@ class Run:
     probe: tuple[Score, ...] = ()
     """Scores of mixtures with the base, in one metric."""
     teachers: tuple[str, ...] = ()
-    batch: int | None = None
-    """Sequences per optimizer step."""
 
     @property
     def round_steps(self) -> int:

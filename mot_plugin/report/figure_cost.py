@@ -46,7 +46,7 @@ def spending(run: Run, spent: Sequence[Spent], *, png: bool = False) -> Figure |
     if any(one.kind == "traces" and one.estimated for one in spent):
         notes.append("Tokens of traces that were given are estimated: samples times the mean length of those kept.")
     if any(one.kind == "traces" and one.seconds is None for one in spent):
-        notes.append("Teachers' time is not in the hours: their traces were not made by this run.")
+        notes.append("Teachers' time is not counted: this run was given their traces.")
     title = f"Cost: scores against what they took, {run.setting}"
     return drawing.figure("cost", title, panels, notes, data=_csv(found), table=table, png=png)
 

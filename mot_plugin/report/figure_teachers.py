@@ -56,7 +56,8 @@ def _sentence(run: Run, found: dict[str, Curve], best: str, rows: Sequence[str])
         return f"{run.setting}: {best} and {second} are equal, and the first one counts as best."
     difference = run.board.difference(one, other)
     if difference is None or difference.stderr is None:
-        sure = ""
-    else:
-        sure = f" ± {100 * difference.stderr:.2f}, " + ("apart" if difference.distinguishable else BELOW)
-    return f"{run.setting}: best teacher {best}, {gap:.2f} points above {second}{sure}."
+        return f"{run.setting}: best teacher {best}, {gap:.2f} points above {second}."
+    sure = "distinguishable" if difference.distinguishable else BELOW
+    return (
+        f"{run.setting}: best teacher {best}, {gap:.2f} ± {100 * difference.stderr:.2f} points above {second}: {sure}."
+    )

@@ -1,5 +1,6 @@
 """Runs to draw: the paper's printed numbers as far as they can be read, and one of the paper's size, drawn with a seed."""
 
+import functools
 import math
 import random
 
@@ -86,6 +87,7 @@ def drawn_score(
     )
 
 
+@functools.cache
 def full_size(
     name: str = "all teachers", seed: int = 1, source: str = "BOBA-200", *, teachers: tuple[str, ...] = TEACHERS
 ) -> Run:
@@ -113,7 +115,7 @@ def full_size(
             skill = height * (1 - share) + 0.8 * share * (1 - share) + rough * math.sin(11 * share)
             probe.append(drawn_score(one, "mot_aime24_64", answered(TASKS[0], skill, 64), "probe", share))
     logs = tuple(logged(teachers, draw))
-    return Run(name, "Qwen3-8B", source, Board(tuple(skills), TASKS, scores), logs, tuple(probe), teachers, 64)
+    return Run(name, "Qwen3-8B", source, Board(tuple(skills), TASKS, scores), logs, tuple(probe), teachers)
 
 
 def logged(teachers: tuple[str, ...], draw: random.Random) -> list[Losses]:
