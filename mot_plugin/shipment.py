@@ -5,6 +5,7 @@ from typing import Any
 
 from mot_plugin.blocks import STUDENT, Setting, artifact, own, unique, work
 from mot_plugin.corpora import PROBLEMS
+from mot_plugin.machine import Machine
 from mot_plugin.shipping import portable, student
 from mot_plugin.shipping.provenance import Input
 from mot_plugin.step import Step
@@ -57,7 +58,7 @@ def shipping(s: Setting, before: Sequence[Step]) -> Iterator[Step]:
         corpora={name: artifact(f"corpus/{name}") for name in s.recipe.teachers},
         source=artifact(PROBLEMS) if s.recipe.source.file is not None else None,
         benchmarks=_benchmarks(s),
-        machine=_place(s),
+        machine=place_of(s.machine),
         out=work(SHIP),
     )
     command, file = own(SHIP, "ship", config, labels=("machine",))
@@ -126,20 +127,20 @@ def _benchmarks(s: Setting) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _place(s: Setting) -> dict[str, Any]:
+def place_of(machine: Machine) -> dict[str, Any]:
     """What of the machine may move a result, though no fingerprint knows it; where things lie is not in it."""
     cut: list[str] = []
-    place = s.machine.eval
+    place = machine.eval
     facts = {
-        "gpus": s.machine.gpu_count,
-        "train": s.machine.train,
+        "gpus": machine.gpu_count,
+        "train": machine.train,
         "eval": {
             "engine": place.engine,
             "batch_size": place.batch_size,
             "model_args": place.model_args,
             "device": place.device,
         },
-        "merge": s.machine.merge.engine,
+        "merge": machine.merge.engine,
     }
     shown: dict[str, Any] = portable.shorten(facts, cut)
     return shown

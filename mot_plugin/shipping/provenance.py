@@ -6,14 +6,25 @@ Times, host names, paths and keys are not in it: the same run says the same.
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from mot_plugin.errors import FileError
+from mot_plugin.recipe import Slug
 
 FILE = "provenance.json"
+
+
+def _inside(path: str) -> str:
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts or path.startswith("~"):
+        raise ValueError(f"{path} leads out of the folder that the recipe is put into")
+    return path
+
+
+Inside = Annotated[str, AfterValidator(_inside)]
+"""A path that stays beside the recipe: somebody else may have written it."""
 
 
 class _Part(BaseModel):
@@ -24,7 +35,7 @@ class Input(_Part):
     """An outside file or folder: `name` in a run folder, `path` in the recipe, its digest, and in words what it is."""
 
     name: str
-    path: str
+    path: Inside
     digest: str
     what: str
 
@@ -51,10 +62,10 @@ class Provenance(_Part):
 
     format: int = 1
     made_by: dict[str, str | None]
-    recipe_name: str
+    recipe_name: Slug
     recipe: str
     cut: list[str] = []
-    mergekit: dict[str, str] = {}
+    mergekit: dict[Inside, str] = {}
     """mergekit files of the user's own, by their names in the recipe."""
     inputs: list[Input]
     seeds: dict[str, int]
