@@ -23,7 +23,7 @@ from mot_plugin.teachers.verify import Verifier
 Pair = tuple[str, str]
 
 
-def main(file: Path, seconds: float, workers: int | None) -> int:
+def main(file: Path, seconds: int, workers: int | None) -> int:
     """Measure, print, and return the exit code."""
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
     boxes = [last_boxed(row["solution"]) or "" for row in rows]
@@ -79,7 +79,7 @@ def bare(pairs: Sequence[Pair]) -> list[bool]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--workers", type=int)
     given = parser.parse_args()
     sys.exit(main(given.file, given.seconds, given.workers))

@@ -32,8 +32,8 @@ recipe machine corpus/ report/ merging/
 evals/
 teachers/
 sources/
-step strict lengths
-tools/ store shipped answers chance errors __init__
+step strict lengths limited mathematics
+tools/ store shipped answers chance errors limited_server __init__
 """
 PURE = (
     "plan",
@@ -189,7 +189,7 @@ def test_few_places_start_processes() -> None:
     starting = {name for name, tree in MODULES.items() if "subprocess" in ast.unparse(tree)}
     # A served teacher and an evaluation's engines live as long as their step; a sandbox, or a child with a time limit, as long as
     # what runs in it.
-    inside = {"teachers.serve", "evals.engines", "evals.limited", "evals.code.sandbox", "evals.code.execute"}
+    inside = {"teachers.serve", "evals.engines", "limited", "evals.code.sandbox", "evals.code.execute"}
     assert starting == {"executors", "machine", "supervise"} | inside
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mot_plugin.answers import last_boxed, quickly, split_thinking
-from mot_plugin.evals.limited import Limits, shared
+from mot_plugin.limited import Limits, shared
+from mot_plugin.mathematics import AGREE, LOADS
 
 _LIMITS = Limits(10)
 _SAME: dict[tuple[str, str], bool | None] = {}  # what mathematics said of an answer and a reference: it is asked once
@@ -50,8 +51,8 @@ def _same(answers: set[str], reference: str) -> dict[str, bool | None]:
     said = {answer: quickly(answer, reference) for answer in answers}
     asked = [answer for answer in sorted(answers) if said[answer] is None]
     new = [(answer, reference) for answer in asked if (answer, reference) not in _SAME]
-    arguments = [(*pair, None) for pair in new]
-    outcomes = shared().call_many("mot_plugin.answers:by_mathematics", arguments, _LIMITS, loads=["math_verify"])
+    arguments = [(*pair, _LIMITS.gibibytes) for pair in new]
+    outcomes = shared().call_many(AGREE, arguments, _LIMITS, LOADS)
     for pair, outcome in zip(new, outcomes, strict=True):
         _SAME[pair] = outcome.value
     return said | {answer: _SAME[answer, reference] for answer in asked}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mot_plugin.evals import exact
 from mot_plugin.evals.exact import Grade
-from mot_plugin.evals.limited import shared
+from mot_plugin.limited import shared
 
 THOUGHT = "<think>Some work, first \\boxed{999}.</think>\n"
 

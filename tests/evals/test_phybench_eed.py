@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mot_plugin.errors import MissingTool
-from mot_plugin.evals.limited import Limited
+from mot_plugin.limited import Limited
 from mot_plugin.evals.phybench import eed as module
 from mot_plugin.evals.phybench.eed import Eed, Mark, proven
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mot_plugin.evals.limited import shared
+from mot_plugin.limited import shared
 from mot_plugin.evals.phybench import eed, scorer
 from mot_plugin.evals.phybench.scorer import Grade
 

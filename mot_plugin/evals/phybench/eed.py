@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mot_plugin.errors import MissingTool
-from mot_plugin.evals.limited import Limited, Limits, Outcome, shared
+from mot_plugin.limited import Limited, Limits, Outcome, shared
 
 RULES = 1  # raised when the same formulas get other points
 _EQUAL, _SIMPLIFY, _DISTANCE = Limits(10), Limits(30), Limits(30)

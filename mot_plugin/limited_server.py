@@ -1,5 +1,6 @@
 """The other side of `limited`: a process that forks for every call it is sent, and kills what takes too long."""
 
+import collections
 import ctypes
 import importlib
 import math
@@ -7,15 +8,24 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
-from typing import Any
-
-_PATIENCE = 10  # times its limit of processor time that a call may take by the clock: the machine may be busy
+from typing import Any, NamedTuple
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+
+
+class Request(NamedTuple):
+    """One call. `clock` is the seconds that it may take by the clock, `seconds` those by the processor."""
+
+    index: int
+    function: str
+    loads: tuple[str, ...]
+    arguments: tuple[Any, ...]
+    seconds: int
+    clock: float
+    gibibytes: float
 
 
 @dataclass
@@ -26,18 +36,22 @@ class _Call:
     late: bool = False
 
 
-def serve(descriptor: int) -> None:
-    """Answer calls on a socket until its other end is closed; then nothing that was started here is left."""
+def serve(descriptor: int, workers: int) -> None:
+    """Answer requests on a socket, `workers` at a time, until its other end is closed; then nothing started here is left."""
     parent = Connection(descriptor)
+    waiting: collections.deque[Request] = collections.deque()
     calls: dict[Connection, _Call] = {}
+    loaded: set[str] = set()
     try:
         while True:
+            while waiting and len(calls) < workers:
+                pipe, call = _start(parent, waiting.popleft(), loaded)
+                calls[pipe] = call
             soonest = min((call.deadline for call in calls.values() if not call.late), default=math.inf)
             for ready in wait([parent, *calls], None if soonest == math.inf else max(0.0, soonest - time.monotonic())):
                 assert isinstance(ready, Connection)
                 if ready is parent:
-                    pipe, call = _start(parent, *parent.recv())
-                    calls[pipe] = call
+                    waiting.append(parent.recv())
                 else:
                     parent.send(_end(ready, calls.pop(ready)))
             for call in calls.values():
@@ -49,35 +63,45 @@ def serve(descriptor: int) -> None:
             os.kill(call.process, signal.SIGKILL)
 
 
-def _start(
-    parent: Connection, index: int, names: tuple[str, ...], arguments: tuple[Any, ...], seconds: int, gibibytes: float
-) -> tuple[Connection, _Call]:
-    module, _, attribute = names[0].partition(":")
-    # Imported here, so that no call has to do it again.
-    function = getattr([importlib.import_module(name) for name in (*names[1:], module)][-1], attribute)
+def _start(parent: Connection, request: Request, loaded: set[str]) -> tuple[Connection, _Call]:
+    for name in request.loads:  # here, so that no call has to do it again
+        if name not in loaded:
+            found = _found(name)
+            if ":" in name:
+                found()
+            loaded.add(name)
+    function = _found(request.function)
     receiving, sending = Pipe(duplex=False)
+    server = os.getpid()
     process = os.fork()
     if process == 0:
         parent.close()
         receiving.close()
-        _call(sending, function, arguments, seconds, gibibytes)
+        _call(sending, function, request, server)
     sending.close()
-    return receiving, _Call(index, process, time.monotonic() + _PATIENCE * seconds)
+    return receiving, _Call(request.index, process, time.monotonic() + request.clock)
 
 
-def _call(
-    sending: Connection, function: Callable[..., Any], arguments: tuple[Any, ...], seconds: int, gibibytes: float
-) -> None:
+def _found(name: str) -> Any:
+    """A module, or what it calls by a name ("package.module:name")."""
+    module, _, attribute = name.partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, attribute) if attribute else found
+
+
+def _call(sending: Connection, function: Any, request: Request, server: int) -> None:
     """In the forked process, which ends here whatever happens."""
     status = 1
     try:
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() != server:  # it died before it could take this one along
+            return
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + int(gibibytes * 2**30))
-        _limit(resource.RLIMIT_CPU, seconds)
+        _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + int(request.gibibytes * 2**30))
+        _limit(resource.RLIMIT_CPU, request.seconds)
         _limit(resource.RLIMIT_CORE, 0)
-        sending.send(function(*arguments))
+        sending.send(function(*request.arguments))
         status = 0
     finally:
         os._exit(status)
@@ -96,6 +120,7 @@ def _end(receiving: Connection, call: _Call) -> tuple[int, str, Any]:
             value = receiving.recv()
         except EOFError:
             end = "failed"
+    os.kill(call.process, signal.SIGKILL)  # it has ended, or said all it can: what it may still do is not waited for
     _, status = os.waitpid(call.process, 0)
     ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
     if end == "failed" and (call.late or ended_by == signal.SIGXCPU):
