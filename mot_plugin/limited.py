@@ -119,10 +119,10 @@ class Limited:
         future.set_running_or_notify_cancel()
         clock = limits.seconds * limits.patience
         with self._lock:
-            index = next(self._numbers)
-            request = Request(index, function, tuple(loads), arguments, limits.seconds, clock, limits.gibibytes)
+            number = next(self._numbers)
+            request = Request(number, function, tuple(loads), arguments, limits.seconds, clock, limits.gibibytes)
             ready = pickle.dumps(request)  # an error in it is the caller's
-            self._owed[index] = request, future
+            self._owed[number] = request, future
             if self._server is not None:
                 self._server.requests.put(ready)
             lost = self._serve_owed() if self._server is None else []
@@ -161,10 +161,10 @@ class Limited:
         """Give out the answers of a server until it ends; what it owes then is asked of another one."""
         try:
             while True:
-                index, end, value = server.pipe.recv()
+                number, end, value = server.pipe.recv()
                 with self._lock:
                     self._deaths = 0
-                    owed = self._owed.pop(index, None)
+                    owed = self._owed.pop(number, None)
                 if owed is not None:
                     owed[1].set_result(Outcome(end, value))
         except (EOFError, OSError):  # it died, or was closed

@@ -19,7 +19,7 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 class Request(NamedTuple):
     """One call. `clock` is the seconds that it may take by the clock, `seconds` those by the processor."""
 
-    index: int
+    number: int
     function: str
     loads: tuple[str, ...]
     arguments: tuple[Any, ...]
@@ -30,7 +30,7 @@ class Request(NamedTuple):
 
 @dataclass
 class _Call:
-    index: int
+    number: int
     process: int
     deadline: float
     late: bool = False
@@ -79,7 +79,7 @@ def _start(parent: Connection, request: Request, loaded: set[str]) -> tuple[Conn
         receiving.close()
         _call(sending, function, request, server)
     sending.close()
-    return receiving, _Call(request.index, process, time.monotonic() + request.clock)
+    return receiving, _Call(request.number, process, time.monotonic() + request.clock)
 
 
 def _found(name: str) -> Any:
@@ -113,7 +113,7 @@ def _limit(kind: int, most: int) -> None:
 
 
 def _end(receiving: Connection, call: _Call) -> tuple[int, str, Any]:
-    """The index of a call, how it ended and its value, once there is something to read from it or its process ended."""
+    """The number of a call, how it ended and its value, once there is something to read from it or its process ended."""
     value, end = None, "done"
     with receiving:
         try:
@@ -125,4 +125,4 @@ def _end(receiving: Connection, call: _Call) -> tuple[int, str, Any]:
     ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
     if end == "failed" and (call.late or ended_by == signal.SIGXCPU):
         end = "timeout"
-    return call.index, end, value
+    return call.number, end, value
