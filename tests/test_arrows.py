@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1] / "mot_plugin"
 ORDER = """
 __main__
 cli
-cli_corpus cli_eval cli_fetch cli_evaluate
+cli_corpus cli_eval cli_fetch cli_evaluate cli_paper
 offsite terminal fetching evaluating
 run
 views

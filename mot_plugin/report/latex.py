@@ -23,7 +23,8 @@ _PATTERN = re.compile("|".join(map(re.escape, _SPECIAL)))
 
 def render(table: Table) -> str:
     """The float, notes below the rules, ending with a newline."""
-    caption = re.sub(r"^Table \d+: ", "", table.title)  # LaTeX counts by itself
+    words = re.sub(r"^Table \d+: ", "", table.title)  # LaTeX counts by itself
+    caption = words[:1].upper() + words[1:]
     number = re.match(r"Table (\d+): ", table.title)
     label = [rf"\label{{tab:mot-{number[1]}}}"] if number else []
     body = _tabular(table) if table.rows else ["(nothing to show)"]

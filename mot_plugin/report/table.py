@@ -33,7 +33,9 @@ class Table:
 
     @property
     def flat_header(self) -> tuple[str, ...]:
-        """The header for formats without headings over columns: `QWEN3-8B AIME24`."""
+        """The header for formats without headings over columns: `QWEN3-8B AIME24`, but plain names where no two are the same."""
+        if len(set(self.header)) == len(self.header):
+            return self.header
         above = [[span.text for span in line for _ in range(span.width)] for line in self.spans]
         return tuple(" ".join(filter(None, (*over, name))) for *over, name in zip(*above, self.header, strict=True))
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Literal
 
 from mot_plugin.report import rounding
+from mot_plugin.report.paper import names
 from mot_plugin.report.scores import Method, Purpose
 
 Kind = Method | Literal["reference"]
@@ -26,13 +27,20 @@ class Experiment:
     method: Kind = "base"
     teacher: str | None = None
 
+    @property
+    def title(self) -> str:
+        """In a sentence: `STD (QWQ) of QWEN3-8B on BOBA-200`."""
+        words = f"{self.method} ({names.printed(self.teacher)})" if self.teacher else self.method
+        place = f" on {names.printed(self.source)}" if self.source else ""
+        return f"{words} of {names.printed(self.student)}{place}"
+
 
 @dataclass(frozen=True)
 class Entry:
     """`value` and `stderr` are shares, 0..1; `run` is the run folder or `paper`.
 
-    `place` says which of the paper's tables prints the number, 0 elsewhere; `selected` that whoever published it chose this
-    round or step as the result, whatever the rule says.
+    Equal fingerprints mean one evaluation, however many runs show it. `place` says which of the paper's tables prints the
+    number, 0 elsewhere; `selected` that whoever published it chose this round or step as the result, whatever the rule says.
     """
 
     experiment: Experiment
@@ -47,6 +55,7 @@ class Entry:
     seed: int = 0
     origin: Origin = "measured"
     run: str = ""
+    fingerprint: str = ""
     place: int = 0
     selected: bool = False
 

@@ -3,7 +3,7 @@
 from mot_plugin.report.paper import names
 from mot_plugin.report.paper.entries import Experiment, Kind, Point
 from mot_plugin.report.paper.scene import Scene, change, scores
-from mot_plugin.report.paper.sheet import NONE, Column, Row, Sheet
+from mot_plugin.report.paper.sheet import NONE, Cell, Column, Row, Sheet
 
 TITLES: dict[Kind, str] = {
     "base": "Baseline",
@@ -39,7 +39,7 @@ def table2(s: Scene) -> Sheet:
     wants: list[Experiment] = []
     for source in s.sources:
         for title, experiments in methods(s, source):
-            cells = []
+            cells: list[Cell] = []
             points: list[Point] = []
             for student, experiment in zip(s.students, experiments, strict=True):
                 found = s.results.bases(student, 2) if title == TITLES["base"] else s.results.chosen(experiment)

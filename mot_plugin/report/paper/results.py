@@ -6,6 +6,7 @@ from functools import cached_property
 
 from mot_plugin.report.paper import names
 from mot_plugin.report.paper.entries import Entry, Experiment, Point
+from mot_plugin.report.scores import Purpose
 
 # One seed's numbers of one experiment; of the base, by the paper's table that prints it.
 _Series = dict[tuple[Experiment, int, int], list[Point]]
@@ -92,14 +93,14 @@ class Results:
         return [points[0] for (e, _, p), points in self._general.items() if (e, p) == (experiment, place)]
 
     @cached_property
-    def contradicted(self) -> tuple[Experiment, ...]:
+    def contradicted(self) -> tuple[tuple[Experiment, Purpose], ...]:
         """Experiments that two runs give other numbers for, with the same seed."""
         first: dict[tuple[object, ...], Entry] = {}
         found = []
         for one in self.entries:
             known = first.setdefault((_key(one), one.purpose, one.when, one.task), one)
-            if (known.run, known.value) != (one.run, one.value) and known.run != one.run and known.value != one.value:
-                found.append(one.experiment)
+            if known.run != one.run and known.value != one.value:
+                found.append((one.experiment, one.purpose))
         return tuple(dict.fromkeys(found))
 
     @cached_property
@@ -124,7 +125,12 @@ def _grouped(entries: Iterable[Entry], *, by_when: bool) -> _Series:
         if runs.setdefault(series, one.run) == one.run:
             # What was published as the result comes first in the paper's numbers, and stays.
             found.setdefault(series, {}).setdefault(one.when if by_when else (0, 0), {}).setdefault(one.task, one)
-    return {
-        series: [Point(series[0], runs[series], series[1], when, scores) for when, scores in points.items()]
-        for series, points in found.items()
-    }
+    made: _Series = {}
+    seen = set()
+    for series, points in found.items():
+        evaluated = frozenset(one.fingerprint for scores in points.values() for one in scores.values())
+        # One evaluation is one, also where it stands in the reports of several seeds.
+        if evaluated == {""} or (series[0], evaluated) not in seen:
+            made[series] = [Point(series[0], runs[series], series[1], when, scores) for when, scores in points.items()]
+        seen.add((series[0], evaluated))
+    return made

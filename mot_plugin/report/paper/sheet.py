@@ -12,7 +12,6 @@ from mot_plugin.report.paper.entries import Experiment
 from mot_plugin.report.table import MISSING, NOT_APPLICABLE, Span, Table
 
 Style = Literal["score", "arrow", "change", "count"]
-WHOSE = "Numbers"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,11 @@ from mot_plugin.report.paper.sheet import Cell, Column, Row, Sheet
 ALL = "ALL TEACHERS"
 
 
+def source(summary: Mapping[str, Any]) -> str:
+    """The key of where a corpus comes from."""
+    return names.key(str(summary["source"]))
+
+
 def table10(summaries: Sequence[Mapping[str, Any]]) -> Sheet:
     """One row per corpus, by source; the union of all teachers last in each."""
     found = {(names.key(str(one["source"])), names.key(str(one["teacher"]))): one for one in summaries}

@@ -1,0 +1,78 @@
+"""`mot-plugin paper`: the paper's tables from the scores of runs."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mot_plugin.errors import FileError
+
+
+class Against(StrEnum):
+    """What stands beside the runs' numbers."""
+
+    paper = "paper"
+    none = "none"
+
+
+class Groups(StrEnum):
+    """Which benchmarks Table 3 counts as sensitive to forgetting."""
+
+    paper = "paper"
+    corrected = "corrected"
+
+
+def paper(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN...", help="Run folders; none for the paper's own numbers")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write Markdown, CSV, LaTeX and HTML there")
+    ] = None,
+    tables: Annotated[str, typer.Option("--tables", metavar="1,2,...", help="Only these")] = "",
+    against: Annotated[Against, typer.Option("--against", help="What to set beside the runs")] = Against.paper,
+    groups: Annotated[
+        Groups, typer.Option("--groups", help="Table 3 as printed, or with SuperGPQA and SimpleQA exchanged")
+    ] = Groups.paper,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Show all of the paper's students and sources, with holes")
+    ] = False,
+    shifted: Annotated[
+        str | None, typer.Option("--shifted", metavar="TEACHER", help="The teacher of Table 6; the worst if not given")
+    ] = None,
+) -> None:
+    """Show Tables 1 to 13 of the paper with the scores of these runs, beside the paper's own, and what fills the holes."""
+    from mot_plugin.report import markdown
+    from mot_plugin.report.paper import all_tables, names, write
+    from mot_plugin.report.paper.runs import read
+
+    wanted = all_tables.Wanted(
+        beside_paper=against is Against.paper,
+        whole=whole,
+        grouping=groups.value,
+        shifted=names.key(shifted) if shifted else None,
+    )
+    made = all_tables.of_runs([read(run) for run in runs or []], wanted)
+    numbers = _numbers(tables) or list(made)
+    absent = [number for number in numbers if number not in made]
+    if absent:
+        raise FileError(f"--tables: there is no Table {absent[0]}; there are {min(made)} to {max(made)}")
+    chosen = {number: made[number] for number in numbers}
+    if out is None:
+        print("\n".join(markdown.render(table) for table in chosen.values()), end="")
+        return
+    written = write.write(chosen, out)
+    print(
+        f"wrote {len(written)} files: {out}/paper.html, paper.tex, paper.md, and each table as md, csv, tex, html",
+        file=sys.stderr,
+    )
+
+
+def _numbers(text: str) -> list[int]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    try:
+        return [int(word) for word in words]
+    except ValueError:
+        raise FileError(f"--tables takes numbers, got {text!r}") from None
