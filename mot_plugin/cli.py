@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mot_plugin import __version__, cli_corpus, cli_eval, cli_evaluate, cli_fetch, cli_paper
+from mot_plugin import __version__, cli_corpus, cli_eval, cli_evaluate, cli_fetch, cli_paper, cli_train
 from mot_plugin.errors import FileError, MotError
 from mot_plugin.terminal import MachineFile, RecipeFile, RunFolder, console, recipe_file, view
 
@@ -28,6 +28,7 @@ app.command()(cli_evaluate.evaluate)
 app.command()(cli_eval.compare)
 app.command()(cli_fetch.fetch)
 app.command()(cli_paper.paper)
+app.command(context_settings=cli_train.SETTINGS)(cli_train.train)
 
 
 def main() -> None:

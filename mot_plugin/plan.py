@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from mot_plugin import blocks, corpora, experiments, methods, shipment
+from mot_plugin import blocks, corpora, experiments, methods, probes, shipment
 from mot_plugin.blocks import Setting, artifact, own, work
 from mot_plugin.errors import FileError
 from mot_plugin.machine import Machine
@@ -28,11 +28,11 @@ def plan(recipe: Recipe, machine: Machine, materials: Materials) -> Plan:
     """Every step of the recipe on this machine. Raises FileError for a combination that cannot work."""
     setting = Setting(recipe, machine, materials)
     try:
-        steps = [blocks.student(setting), *corpora.data(setting)]
+        steps = [blocks.student(setting), *corpora.data(setting), *probes.rows(setting)]
         for name, steps_of in METHODS.items():
             if getattr(recipe.methods, name) is not None:
                 steps += steps_of(setting)
-        steps += experiments.measured(setting)
+        steps = [*probes.measured(setting, steps), *experiments.measured(setting)]
         steps += shipment.shipping(setting, steps)
         before = arrange(recipe.name, steps, materials.links, materials.digests)
         return arrange(recipe.name, [*steps, _report(setting, before)], materials.links, materials.digests)
@@ -76,7 +76,8 @@ def _report(s: Setting, before: Plan) -> Step:
         out=work("report"),
     )
     command, file = own("report", "report", config)
-    needs = (*(step.name for step in before.steps if step.kind in ("corpus", "train", "evaluate")), *rounds)
+    read = ("corpus", "train", "evaluate", probes.KIND)
+    needs = (*(step.name for step in before.steps if step.kind in read), *rounds)
     return Step(
         "report", "report", "report", Call((command,), (file,), ("scores.csv", "scores.json", "report.md")), needs
     )

@@ -217,6 +217,17 @@ class Probe(Part):
         return tuple(round(number / (self.points - 1), 4) for number in range(self.points))
 
 
+class ProbeLoss(Part):
+    """The loss on fixed rows, the same ones for every training and merge (docs/training.md): what curves can be compared by."""
+
+    teacher: Slug
+    """From whose corpus the rows are."""
+    every: Steps = 10
+    """Optimizer steps between two measurements; the start and the end are measured too."""
+    rows: Steps = 64
+    """So many, drawn by the seed."""
+
+
 class Recipe(Part):
     """One experiment."""
 
@@ -232,6 +243,7 @@ class Recipe(Part):
     eval: Eval
     general: General | None = None
     probe: Probe | None = None
+    probe_loss: ProbeLoss | None = None
     source: Source = Source()
     sampling: Sampling | None = None
     """How teachers are sampled that are asked."""
@@ -290,6 +302,7 @@ def _impossible(document: strict.Document) -> Iterator[strict.Finding]:
         found.append((("teachers", "union"), "this name is taken, choose another"))
     found += list(_weights_of_strangers(methods, data.get("teachers")))
     found += list(_of_absent_methods(data))
+    found += list(_probed_with_a_stranger(data.get("probe_loss"), data.get("teachers")))
     found += list(_of_live_teachers(data))
     if isinstance(sft, dict):
         found += [(("sft", *key), message) for key, message in llamafactory.refuse(sft)]
@@ -305,6 +318,12 @@ def _weights_of_strangers(methods: Any, teachers: Any) -> Iterator[tuple[strict.
         absent = sorted(teachers.keys() - weights.keys())
         if absent:
             yield ("methods", "mot", "weights"), f"names no weight for {', '.join(absent)}"
+
+
+def _probed_with_a_stranger(probe: Any, teachers: Any) -> Iterator[tuple[strict.Key, str]]:
+    name = probe.get("teacher") if isinstance(probe, dict) else None
+    if isinstance(name, str) and isinstance(teachers, dict) and name not in teachers:
+        yield ("probe_loss", "teacher"), f"no such teacher{strict.suggest(name, teachers)}"
 
 
 def _of_absent_methods(data: dict[str, Any]) -> Iterator[tuple[strict.Key, str]]:

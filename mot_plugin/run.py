@@ -24,6 +24,7 @@ from mot_plugin.report import write
 from mot_plugin.state import Status
 from mot_plugin.step import MISSING, Plan, Step
 from mot_plugin.supervise import collect, disk_full_in_words, locate, tail
+from mot_plugin.tools.call import beside
 from mot_plugin.views import View
 
 
@@ -155,7 +156,7 @@ def _refuse_missing(ready: Prepared) -> None:
     tools = {command.tool for step in ready.todo for command in step.call.commands} - {OWN}
     tools |= {tool for step in ready.todo for tool in step.call.starts}
     lost = [(tool, ready.machine.tool(tool).command[0]) for tool in sorted(tools)]
-    lost = [(tool, program) for tool, program in lost if locate(program) is None]
+    lost = [(tool, program) for tool, program in lost if locate(program) is None] + _lost_beside(ready)
     if lost:
         lines = [f"  {tool}: no program {program!r} on PATH or beside this Python" for tool, program in lost]
         raise MissingTool(
@@ -168,6 +169,17 @@ def _refuse_missing(ready: Prepared) -> None:
                 ]
             )
         )
+
+
+def _lost_beside(ready: Prepared) -> list[tuple[str, str]]:
+    """(tool, path) of programs that should lie in a tool's environment and do not; a launcher's are not looked for."""
+    found: list[tuple[str, str]] = []
+    for command in {command for step in ready.todo for command in step.call.commands if command.program}:
+        first, *more = ready.machine.tool(command.tool).command
+        path = Path(beside([locate(first) or first, *more], command.program)[-1])
+        if path.is_absolute() and not path.exists():
+            found.append((f"{command.program} in the environment of {command.tool}", str(path)))
+    return sorted(set(found))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ STEPS = {
     "corpus": "mot_plugin.corpus.build",
     "union": "mot_plugin.corpus.union",
     "order": "mot_plugin.corpus.order",
+    "probe-rows": "mot_plugin.corpus.probe",
     "check-branch": "mot_plugin.merging.branch",
     "check-merge": "mot_plugin.merging.merged",
     "compatible": "mot_plugin.merging.compatible",

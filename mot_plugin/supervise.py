@@ -29,7 +29,7 @@ from mot_plugin.step import Plan, Step
 from mot_plugin.store import Record, Store
 from mot_plugin.tools import llamafactory, lm_eval, mergekit, vllm
 from mot_plugin.tools.advice import FREE_SPACE, Advice, advise
-from mot_plugin.tools.call import Command
+from mot_plugin.tools.call import Command, beside
 
 GRACE_SECONDS = 20
 LEFTOVER_TRIES = 40
@@ -159,12 +159,12 @@ class _Attempts:
         prefix = (
             [sys.executable, "-m", "mot_plugin"]
             if command.tool == OWN
-            else [locate(tool.command[0]) or tool.command[0], *tool.command[1:]]
+            else beside([locate(tool.command[0]) or tool.command[0], *tool.command[1:]], command.program)
         )
         extra = {**self.machine.env, **tool.env, **dict(command.env)}
         if not self.step.gpus:
             extra["CUDA_VISIBLE_DEVICES"] = ""
-        shown, *options = [OWN] if command.tool == OWN else tool.command
+        shown, *options = [OWN] if command.tool == OWN else prefix if command.program else tool.command
         if shutil.which(shown) is None:  # this Python's environment is not on PATH, so a shell needs the full name
             shown = locate(shown) or shown
         rest = [*command.args, *command.place]

@@ -3,9 +3,11 @@
 import hashlib
 from dataclasses import dataclass
 
+from mot_plugin import probes
 from mot_plugin.blocks import UNION, WEIGHTS, Model, Setting, artifact, own, unique, work
 from mot_plugin.corpus import order
 from mot_plugin.merging import branch
+from mot_plugin.report.losses import PROBE
 from mot_plugin.step import Method, Step
 from mot_plugin.tools import llamafactory, mergekit
 from mot_plugin.tools.call import Call, Command, File
@@ -58,11 +60,11 @@ def training(s: Setting, wanted: Wanted) -> Step:
         own(name, "order", _rows(s, wanted, corpus)),
         own(name, "check-branch", check),
     )
-    train = llamafactory.train(yaml_files[0].path, s.machine.gpu_count, s.machine.train)
+    train = llamafactory.train(yaml_files[0].path, s.machine.gpu_count, s.machine.train, probes.arguments(s))
     commands = (lay_out, train, *(command for command, _ in exports), verify)
     files = (rows_file, *yaml_files, *(file for _, file in exports), check_file)
-    call = Call(commands, files, _outputs(wanted, lora=lora), _discard(wanted, lora=lora), WEIGHTS)
-    needs = unique(wanted.start.step, corpus)
+    call = Call(commands, files, _outputs(s, wanted, lora=lora), _discard(wanted, lora=lora), WEIGHTS)
+    needs = unique(wanted.start.step, corpus, *probes.needs(s))
     return Step(
         name,
         "train",
@@ -131,10 +133,11 @@ def _exports(wanted: Wanted, adapter: str) -> list[tuple[Command, File]]:
     ]
 
 
-def _outputs(wanted: Wanted, *, lora: bool) -> tuple[str, ...]:
+def _outputs(s: Setting, wanted: Wanted, *, lora: bool) -> tuple[str, ...]:
     room = "adapter" if lora else "model"
     models = "model/checkpoint-*/*.safetensors" if wanted.save_steps else "model/*.safetensors"
-    return f"{room}/trainer_log.jsonl", f"{room}/trainer_state.json", models
+    measured = (f"{room}/{PROBE}",) if s.recipe.probe_loss else ()
+    return f"{room}/trainer_log.jsonl", f"{room}/trainer_state.json", models, *measured
 
 
 def _discard(wanted: Wanted, *, lora: bool) -> tuple[str, ...]:

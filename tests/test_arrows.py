@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1] / "mot_plugin"
 ORDER = """
 __main__
 cli
-cli_corpus cli_eval cli_fetch cli_evaluate cli_paper
+cli_corpus cli_eval cli_fetch cli_evaluate cli_paper cli_train
 offsite terminal fetching evaluating
 run
 views
@@ -25,8 +25,9 @@ supervise
 folder state plan steps
 methods
 merges trainings corpora
+probes
 blocks ablate
-materials selection judge compare subject
+materials selection judge compare subject training/
 students
 recipe machine corpus/ report/ merging/
 evals/
@@ -41,6 +42,7 @@ PURE = (
     "blocks",
     "merges",
     "trainings",
+    "probes",
     "step",
     "tools.advice",
     "evals.shards",
@@ -190,13 +192,15 @@ def test_few_places_start_processes() -> None:
     # A served teacher and an evaluation's engines live as long as their step; a sandbox, or a child with a time limit, as long as
     # what runs in it.
     inside = {"teachers.serve", "evals.engines", "limited", "evals.code.sandbox", "evals.code.execute"}
+    # LLaMA-Factory's launcher says by an error of subprocess how torchrun ended.
+    inside |= {"training.launch"}
     assert starting == {"executors", "machine", "supervise"} | inside
 
 
 def test_few_places_read_the_environment() -> None:
     reading = {name for name, tree in MODULES.items() if re.search(r"os\.(environ|getenv)", ast.unparse(tree))}
     # A key is read where it is used, and nowhere else; the others hand an environment on, or clear it.
-    handing = {"supervise", "teachers.serve", "evals.engines"}
+    handing = {"training.launch", "supervise", "teachers.serve", "evals.engines"}
     assert reading == handing | {"teachers.client", "evals.code.inside", "evals.code.proof"}
 
 

@@ -1,6 +1,8 @@
 """Call: what to run, from which files, and what must exist afterwards. Made by one module per foreign tool."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Command:
     place: tuple[str, ...] = ()
     stands_for: tuple[str, ...] = ()
     """Tool and arguments that the fingerprint sees instead: this command gives the same bits as that one, only faster."""
+    program: str = ""
+    """Another program of the tool's environment, to be started instead of the tool itself."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,16 @@ class Call:
     weights: tuple[str, ...] = ()
     starts: tuple[str, ...] = ()
     """Tools that our own commands start themselves: they must be there, and their words are looked for in the log."""
+
+
+def beside(argv: Sequence[str], program: str) -> list[str]:
+    """How another program of the same environment is started: it lies where the last word of a tool's command does."""
+    *before, last = argv
+    if not program:
+        return [*argv]
+    if before[-1:] == ["-m"]:
+        return [*before, program.replace("-", "_")]
+    return [*before, str(PurePosixPath(last).with_name(program))]
 
 
 OFFLINE = (("HF_DATASETS_OFFLINE", "1"), ("HF_HUB_OFFLINE", "1"))

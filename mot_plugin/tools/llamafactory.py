@@ -15,6 +15,8 @@ from mot_plugin.tools.advice import DISK_FULL, Advice
 from mot_plugin.tools.call import OFFLINE, Command, File
 
 TOOL = "llamafactory-cli"
+PLUGIN = "mot-plugin"
+"""Ours in LLaMA-Factory's environment: its `train` is LLaMA-Factory's with callbacks, the same weights."""
 LORA = "lora"
 
 PLAN_KEYS = frozenset(
@@ -46,6 +48,11 @@ ADVICE: Advice = (
         True,
     ),
     DISK_FULL,
+    (
+        r"(gradient|loss|grad_norm) is not finite",
+        "lower the learning rate, or look for a broken row in the corpus",
+        False,
+    ),
     (
         r"not used by the HfArgumentParser: (\[.*\])",
         "LLaMA-Factory does not know these keys: mend `sft:` in the recipe",
@@ -147,6 +154,7 @@ def config(
     save_steps: int | None,
     seed: int,
     exact: bool,
+    heading: str = f"one supervised fine-tuning, made by mot-plugin. By hand, in this run's folder: {TOOL} train <this file>",
 ) -> tuple[File, ...]:
     """The YAML of one training, and the DeepSpeed file if the machine asks for one. `title` is the step's name."""
     science: dict[str, Any] = {
@@ -189,21 +197,22 @@ def config(
     if zero:
         where["deepspeed"] = f"configs/deepspeed/{zero}.json"
         files = (File(where["deepspeed"], _deepspeed(*DEEPSPEED[zero]), identity=""),)
-    text = f"# {title}: one supervised fine-tuning, made by mot-plugin. By hand, in this run's folder: {TOOL} train <this file>\n"
+    text = f"# {title}: {heading}\n"
     text += yaml.safe_dump({**science, **where}, sort_keys=False, allow_unicode=True, width=120)
     identity = json.dumps({**science, "global_batch_size": global_batch}, sort_keys=True)
     return (File(f"configs/{title}.yaml", text, identity), *files)
 
 
-def train(config_path: str, gpus: int, place: Mapping[str, Any]) -> Command:
+def train(config_path: str, gpus: int, place: Mapping[str, Any], ours: tuple[str, ...] = ()) -> Command:
     """`llamafactory-cli train CONFIG`; through torchrun where there are several GPUs or DeepSpeed.
 
+    With arguments of `ours` it is `mot-plugin train CONFIG ...` in the same environment (mot_plugin/training/).
     The number of processes is always said: where more GPUs are visible than planned for, it would take them all.
     """
     env = {**dict(OFFLINE), "NPROC_PER_NODE": str(max(gpus, 1))}
     if gpus > 1 or place.get("deepspeed"):
         env["FORCE_TORCHRUN"] = "1"
-    return Command(TOOL, ("train", config_path), tuple(sorted(env.items())))
+    return Command(TOOL, ("train", config_path, *ours), tuple(sorted(env.items())), program=PLUGIN if ours else "")
 
 
 def progress(folder: Path) -> tuple[int, int, float | None] | None:

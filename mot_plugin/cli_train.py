@@ -1,0 +1,40 @@
+"""`mot-plugin train`: LLaMA-Factory's `train` with a probe loss, machine-readable progress and a stop at the first NaN."""
+
+from typing import Annotated
+
+import typer
+
+from mot_plugin.errors import FileError, MissingTool
+
+SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def train(
+    context: typer.Context,
+    config: Annotated[str, typer.Argument(metavar="CONFIG.yaml", help="What `llamafactory-cli train` takes")],
+    probe: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CORPUS", help="Evaluate the loss on this file, corpus folder or data set; several times"),
+    ] = None,
+    every: Annotated[int, typer.Option(metavar="N", min=1, help="So often, in optimizer steps")] = 10,
+    probe_only: Annotated[bool, typer.Option("--probe-only", help="Measure the start, and train nothing")] = False,
+    progress: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Progress as JSON lines; progress.jsonl in output_dir if not given"),
+    ] = None,
+) -> None:
+    """Train as `llamafactory-cli train CONFIG.yaml [key=value ...]` does, weights and all, with our callbacks.
+
+    Also below torchrun: FORCE_TORCHRUN, NPROC_PER_NODE, NNODES and the like mean what they mean there.
+    """
+    if probe_only and not probe:
+        raise FileError("--probe-only measures a probe corpus: name one with --probe")
+    try:
+        from mot_plugin.training.launch import launch
+        from mot_plugin.training.options import Options
+
+        launch(Options(tuple(probe or ()), every, probe_only, progress), [config, *context.args])
+    except ModuleNotFoundError as error:
+        raise MissingTool(
+            f"training needs the package {error.name}, which this Python lacks: pip install 'mot-plugin[train]'"
+        ) from None
