@@ -61,7 +61,7 @@ def shipping(s: Setting, before: Sequence[Step]) -> Iterator[Step]:
         machine=place_of(s.machine),
         out=work(SHIP),
     )
-    command, file = own(SHIP, "ship", config, labels=("machine",))
+    command, file = own(SHIP, "ship", config, labels=("machine", "mergekit"))
     needs = unique(
         STUDENT,
         *((PROBLEMS,) if s.recipe.source.file is not None else ()),

@@ -135,12 +135,12 @@ class World:
         return {name: record["started"] for name, record in self.records().items() if record["state"] == "done"}
 
     def result(self) -> dict[str, str]:
-        """Digests of all that a run is for: weights, scores and the report. Times are in none of it."""
+        """Digests of all that a run is for: weights, scores, the card, the report. No times, and no commit of this checkout."""
         found = {}
         for name in (*json.loads((self.run_folder / "plan.json").read_text(encoding="utf-8"))["prints"], "student"):
             folder = self.run_folder / ("student" if name == "student" else f"artifacts/{name}")
             for file in sorted(folder.rglob("*")):
-                if file.is_file() and not re.match(r"results\.json|trainer_state|.*\.bin$", file.name):
+                if file.is_file() and not re.match(r"results\.json|trainer_state|provenance\.json|.*\.bin$", file.name):
                     found[f"{name}/{file.relative_to(folder)}"] = hashlib.sha256(file.read_bytes()).hexdigest()
         return found
 

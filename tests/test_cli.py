@@ -149,9 +149,9 @@ def test_missing_inputs_stop_a_run_before_it_starts(tmp_path: Path) -> None:
 def test_a_plan_for_programs(tmp_path: Path) -> None:
     done = mot("plan", RECIPES / "boba200.yaml", "-m", MACHINE, "--json", cwd=tmp_path)
     steps = json.loads(done.stdout)["steps"]
-    assert len(steps) == 83
+    assert len(steps) == 84
     assert {step["state"] for step in steps} == {"todo"}
-    assert len({step["fingerprint"] for step in steps}) == 83
+    assert len({step["fingerprint"] for step in steps}) == 84
     (merge,) = [step for step in steps if step["name"] == "mot/round-5/merge"]
     assert set(merge) == {"name", "kind", "method", "needs", "gpus", "fingerprint", "state", "why"}
     assert "mot/round-5/branches/deepseek-r1" in merge["needs"]

@@ -66,6 +66,7 @@ def test_recipes_share_shards_and_not_only_steps(sharded_world: World, tmp_path:
         "base/evaluate",
         EVALUATE,
         "mot/round-1/select",
+        "ship",
         "report",
     }
     assert world.run("fewer.yaml").returncode == 0

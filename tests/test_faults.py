@@ -87,7 +87,7 @@ def test_a_failing_training(started: World, fault: str, tries: int, what: str, l
     assert started.starts("llamafactory-cli", "anna") == tries
     assert set(started.done()) == BEFORE | {BERT}, "an independent branch goes on"
     assert started.plan()[ANNA]["why"] == f"failed: {what}"
-    goes_on(started, {ANNA, MERGE, EVALUATE, "mot/round-1/select", "report"})
+    goes_on(started, {ANNA, MERGE, EVALUATE, "mot/round-1/select", "ship", "report"})
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_failing_merge(started: World, fault: str, tries: int, what: str, log:
     assert log in said["log"]
     assert started.starts("mergekit-yaml") == tries
     assert set(started.done()) == BEFORE | {ANNA, BERT}
-    goes_on(started, {MERGE, EVALUATE, "mot/round-1/select", "report"})
+    goes_on(started, {MERGE, EVALUATE, "mot/round-1/select", "ship", "report"})
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_failing_evaluation(started: World, fault: str, tries: int, what: str,
     assert log in said["log"]
     assert started.starts("lm_eval") == tries
     assert set(started.done()) == BEFORE | {ANNA, BERT, MERGE}
-    goes_on(started, {EVALUATE, "mot/round-1/select", "report"})
+    goes_on(started, {EVALUATE, "mot/round-1/select", "ship", "report"})
 
 
 def goes_on(world: World, steps: set[str]) -> None:
@@ -164,14 +164,16 @@ def test_two_failures_are_told_in_one_message(started: World) -> None:
     started.fault("llamafactory-cli", "exit1", times=9)
     said = started.run()
     assert said.returncode == 3
-    heads = [line for line in said.stderr.splitlines() if " of 10, " in line]
+    heads = [line for line in said.stderr.splitlines() if " of 11, " in line]
     assert heads == [
-        f"error: step 5 of 10, {ANNA}: llamafactory-cli exited with 1",
-        f"step 6 of 10, {BERT}: llamafactory-cli exited with 1",
+        f"error: step 5 of 11, {ANNA}: llamafactory-cli exited with 1",
+        f"step 6 of 11, {BERT}: llamafactory-cli exited with 1",
     ]
     assert said.stderr.count("  command   ") == 2
     blocked = [line.split("blocked")[1].strip() for line in said.stdout.splitlines() if " blocked " in line]
-    assert blocked == [f"{name}: waits for a failed step" for name in (MERGE, EVALUATE, "mot/round-1/select", "report")]
+    assert blocked == [
+        f"{name}: waits for a failed step" for name in (MERGE, EVALUATE, "mot/round-1/select", "ship", "report")
+    ]
 
 
 def test_a_tool_that_is_not_installed(started: World) -> None:
@@ -238,7 +240,7 @@ def test_a_supervisor_that_was_killed_is_said_to_be(started: World) -> None:
     assert f"{ANNA}: its supervisor was killed by SIGKILL" in said
     assert started.processes() == {}, "not even a grandchild that ignores SIGTERM"
     assert started.plan()[ANNA]["why"] == "was interrupted"
-    goes_on(started, {ANNA, MERGE, EVALUATE, "mot/round-1/select", "report"})
+    goes_on(started, {ANNA, MERGE, EVALUATE, "mot/round-1/select", "ship", "report"})
 
 
 @pytest.fixture

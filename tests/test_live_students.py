@@ -84,7 +84,8 @@ def test_a_second_build_serves_nobody(taught: World) -> None:
 
 def test_another_student_makes_the_traces_stale(taught: World) -> None:
     """Its own traces, its corpus and what is made of all corpora are stale; those of the other students are not."""
-    file = taught.run_folder / "student" / "generation_config.json"
+    (chosen,) = taught.run_folder.glob("artifacts/mot/round-*/select/model")
+    file = chosen / "generation_config.json"  # what lies in `student` has a card beside it, and is no teacher
     before = file.read_bytes()
     content = before + b"\n"
     stale = {"traces/mot", "corpus/mot", "corpus/union"}

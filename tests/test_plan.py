@@ -91,6 +91,7 @@ def test_boba200_is_the_papers_main_run() -> None:
         "merge": 5,
         "evaluate": 31,
         "select": 10,
+        "ship": 1,
         "report": 1,
     }
     trainings = Counter(step.method for step in made.steps if step.kind == "train")
@@ -151,6 +152,7 @@ def test_only_what_was_chosen_and_the_last_merge_are_kept() -> None:
         "mot/round-2/select": "result",
         **{f"std/{teacher}/select": "result" for teacher in ("qwq", "r1", "v3")},
         "mtd/select": "result",
+        "ship": "result",
     }
 
 
@@ -351,7 +353,7 @@ def test_where_and_how_fast_changes_no_fingerprint(changes: dict[str, Any]) -> N
 
 def test_another_engine_answers_differently() -> None:
     before, after = planned(), planned(machine=box(eval={"engine": "vllm"}))
-    assert differ(before, after) == of_kind(before, "evaluate", "select", "report")
+    assert differ(before, after) == of_kind(before, "evaluate", "select", "ship", "report")
 
 
 def test_one_teacher_less_shares_what_it_can() -> None:
@@ -370,27 +372,27 @@ def test_one_teacher_less_shares_what_it_can() -> None:
 
 def test_other_tasks_leave_every_weight_alone() -> None:
     before, after = planned(), planned(lambda data: data["eval"].update(tasks=["mot_aime25"]))
-    assert differ(before, after) == of_kind(before, "evaluate", "select", "report")
+    assert differ(before, after) == of_kind(before, "evaluate", "select", "ship", "report")
 
 
 @pytest.mark.parametrize("key", ["seed", "shards", "metric"])
 def test_other_evaluation_settings_too(key: str) -> None:
     before = planned()
     after = planned(lambda data: data["eval"].update({key: {"seed": 2, "shards": 2, "metric": "pass_at_k"}[key]}))
-    kinds = ("select", "report") if key == "metric" else ("evaluate", "select", "report")
+    kinds = ("select", "ship", "report") if key == "metric" else ("evaluate", "select", "ship", "report")
     assert differ(before, after) == of_kind(before, *kinds)
 
 
-def test_the_recipes_name_matters_only_to_its_report() -> None:
+def test_the_recipes_name_matters_only_to_its_card_and_report() -> None:
     for source in ({"name": "SMALL"}, {}):
         before = planned(lambda data, s=source: data.update(source=s))  # type: ignore[misc]
         after = planned(lambda data, s=source: data.update(source=s, name="ablation"))  # type: ignore[misc]
-        assert differ(before, after) == {"report"}
+        assert differ(before, after) == {"ship", "report"}
 
 
 def test_a_round_more_keeps_the_rounds_before() -> None:
     two, three = planned(), planned(lambda data: data["methods"]["mot"].update(rounds=3))
-    assert differ(two, three) == {"report"}
+    assert differ(two, three) == {"ship", "report"}
     assert {name for name in three.prints if name not in two.prints} == {
         name for name in three.prints if name.startswith("mot/round-3/")
     }
@@ -399,7 +401,7 @@ def test_a_round_more_keeps_the_rounds_before() -> None:
 @pytest.mark.parametrize("method", sorted(SMALL["methods"]))
 def test_a_method_less_keeps_the_others(method: str) -> None:
     before, after = planned(), planned(lambda data: data["methods"].pop(method))
-    assert differ(before, after) == {"report"}
+    assert differ(before, after) == {"ship", "report"}
 
 
 def test_the_order_of_keys_does_not_matter() -> None:
@@ -424,7 +426,7 @@ def test_another_merge_leaves_the_first_branches() -> None:
         )
 
     changed = differ(before, planned(edit=average))
-    assert changed == {name for name in before.prints if re.match(r"mot/round-1/[mes]|mot/round-2|report", name)}
+    assert changed == {name for name in before.prints if re.match(r"mot/round-1/[mes]|mot/round-2|ship|report", name)}
 
 
 def test_a_comment_in_a_merge_file_does_not() -> None:
@@ -438,7 +440,7 @@ def test_a_method_per_round() -> None:
     assert methods == ["linear", "ties"]
     base = config(made["mot/round-2/merge"], "merge.yaml")["base_model"]
     assert base == "artifacts/mot/round-1/merge/model"
-    assert differ(planned(), made) == {n for n in made.prints if re.match(r"mot/round-2/[mes]|report", n)}
+    assert differ(planned(), made) == {n for n in made.prints if re.match(r"mot/round-2/[mes]|ship|report", n)}
 
 
 def test_weights_by_teacher() -> None:
@@ -511,7 +513,7 @@ def test_data_that_ships_with_a_task_is_part_of_its_evaluations() -> None:
         return replace(same, digests={**same.digests, name: "other"})
 
     before = planned(quickstart)
-    assert differ(before, planned(quickstart, edit=other)) == of_kind(before, "evaluate", "select", "report")
+    assert differ(before, planned(quickstart, edit=other)) == of_kind(before, "evaluate", "select", "ship", "report")
 
 
 def test_the_report_knows_what_it_shows() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -49,6 +50,7 @@ def test_a_whole_recipe_leaves_a_report_and_a_student(whole: World) -> None:
         "corpus/bert",
         "base/evaluate",
         *round_steps(1, 2),
+        "ship",
         "report",
     }
     assert not (run / "work").exists()
@@ -106,7 +108,7 @@ def test_a_second_run_does_nothing_and_is_quick(finished: World) -> None:
         again = finished.run()
         took.append(time.monotonic() - begun)
         assert (again.returncode, again.stderr) == (0, "")
-        assert again.stdout == "runs/tiny: everything is done; report at runs/tiny/report/report.md\n"
+        assert again.stdout == "runs/tiny: everything is done; report at runs/tiny/report/index.html\n"
     assert min(took) < 1
     assert finished.starts() == 0
     assert finished.done() == before
@@ -116,7 +118,7 @@ def test_a_second_run_does_nothing_and_is_quick(finished: World) -> None:
 def test_another_learning_rate_trains_again_but_keeps_the_corpora(finished: World) -> None:
     set_rate(finished, 0.02)
     planned = finished.plan()
-    assert [name for name, row in planned.items() if row["state"] == "todo"] == [*round_steps(1, 2), "report"]
+    assert [name for name, row in planned.items() if row["state"] == "todo"] == [*round_steps(1, 2), "ship", "report"]
     assert planned["mot/round-1/branches/anna"]["why"] == "changed: configs/mot/round-1/branches/anna.yaml"
     assert planned["mot/round-2/branches/anna"]["why"].endswith("step mot/round-1/merge")
     assert planned["corpus/anna"]["why"] == "done"
@@ -142,7 +144,7 @@ def test_other_traces_of_one_teacher_leave_the_other_teachers_first_branch(finis
     planned = finished.plan()
     todo = [name for name, row in planned.items() if row["state"] == "todo"]
     needed_again = "mot/round-1/branches/anna"  # done, but its weights are gone and the new merge reads them
-    assert todo == ["corpus/bert", *round_steps(1, 2), "report"]
+    assert todo == ["corpus/bert", *round_steps(1, 2), "ship", "report"]
     assert planned["corpus/bert"]["why"] == "changed: inputs/traces/bert.jsonl"
     assert planned[needed_again]["why"] == "its weights were deleted, mot/round-1/merge needs them"
     assert planned["corpus/anna"]["state"] == "done"
@@ -150,7 +152,7 @@ def test_other_traces_of_one_teacher_leave_the_other_teachers_first_branch(finis
 
 def test_one_more_round_runs_the_new_round_only(finished: World) -> None:
     set_rounds(finished, 3)
-    assert finished.todo() == [*round_steps(3), "report"]
+    assert finished.todo() == [*round_steps(3), "ship", "report"]
     assert finished.run().returncode == 0
     assert finished.starts("llamafactory-cli") == 2
     assert finished.starts("mergekit-yaml") == 1
@@ -162,7 +164,7 @@ def test_a_second_recipe_shares_finished_steps(finished: World) -> None:
     planned = finished.plan("other.yaml")
     assert planned["corpus/anna"]["why"] == "done elsewhere (run tiny)"
     assert planned["mot/round-1/branches/anna"]["why"] == "done elsewhere (run tiny), weights deleted"
-    assert finished.todo("other.yaml") == ["report"]
+    assert finished.todo("other.yaml") == ["ship", "report"]
     assert finished.run("other.yaml").returncode == 0
     assert finished.starts() == 0
     assert (finished.runs / "other" / "student" / "model.safetensors").is_file()
@@ -212,7 +214,7 @@ def test_status_while_it_runs_and_after_it_was_stopped(world: World) -> None:
     assert rows["corpus/anna"]["what"] == "6 of 6 prompts"
     assert rows["mot/round-1/branches/anna"]["what"] == "loss 1.500"
     assert rows["mot/round-1/branches/bert"]["what"] == "loading"
-    assert "runs/tiny: 5 of 10 steps done" in world.mot("status", "runs/tiny").stdout
+    assert "runs/tiny: 5 of 11 steps done" in world.mot("status", "runs/tiny").stdout
 
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
@@ -236,14 +238,21 @@ def test_a_run_under_nohup_outlives_its_terminal(world: World) -> None:
 
 def test_a_report_is_made_again_from_the_artifacts(finished: World) -> None:
     report = finished.run_folder / "report"
-    before = {file.name: file.read_bytes() for file in report.iterdir()}
-    report.unlink()
+
+    def files() -> dict[str, bytes]:
+        return {str(file.relative_to(report)): file.read_bytes() for file in report.rglob("*") if file.is_file()}
+
+    finished.mot("report", "runs/tiny")  # a copy of a run lies elsewhere, which its page says
+    before = files()
+    assert {"index.html", "report.md", "scores.csv"} <= set(before)
+    shutil.rmtree(report)
     said = finished.mot("report", "runs/tiny")
     assert said.returncode == 0
     assert "Table 2" in said.stdout
-    assert {file.name: file.read_bytes() for file in report.iterdir()} == before
+    assert files() == before
+    shutil.rmtree(report)
     assert finished.run().returncode == 0
-    assert report.is_symlink()
+    assert files() == before
 
 
 def test_the_report_of_an_unfinished_run_has_holes_and_nothing_old(finished: World) -> None:

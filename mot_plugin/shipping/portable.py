@@ -50,6 +50,8 @@ def portable(recipe: Recipe, traces: dict[str, str]) -> Portable:
             alone = isinstance(merge, str)
             moved = [_place(one, "mergekit") for one in ([merge] if alone else merge)]
             data["methods"][method]["merge"] = moved[0] if alone else moved
+    # As trainers read it, its keys have no order; a teacher's place is the merge's.
+    data["sft"] = dict(sorted(data["sft"].items()))
     cut: list[str] = []
     shown = shorten(data, cut, keep=places.values())
     return Portable(shown, places, tuple(cut))
