@@ -31,5 +31,7 @@ def rounds(recipe: Recipe, plan_of: Callable[[Recipe], Plan], store: Store) -> t
 
 def _with(recipe: Recipe, rounds: int) -> Recipe:
     assert recipe.methods.mot is not None
-    mot = recipe.methods.mot.model_copy(update={"rounds": rounds})
+    merge = recipe.methods.mot.merge
+    fewer = {"rounds": rounds, "merge": merge if isinstance(merge, str) else merge[:rounds]}
+    mot = recipe.methods.mot.model_copy(update=fewer)
     return recipe.model_copy(update={"methods": recipe.methods.model_copy(update={"mot": mot})})
