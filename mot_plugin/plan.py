@@ -1,6 +1,7 @@
 """plan(): Recipe + Machine + Materials -> Plan. Pure: it reads nothing, starts nothing and can be compared as data."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from mot_plugin import blocks, corpora, experiments, methods, probes, shipment
 from mot_plugin.blocks import Setting, artifact, own, work
@@ -26,7 +27,9 @@ METHODS: dict[str, Callable[[Setting], Iterator[Step]]] = {
 
 def plan(recipe: Recipe, machine: Machine, materials: Materials) -> Plan:
     """Every step of the recipe on this machine. Raises FileError for a combination that cannot work."""
-    setting = Setting(recipe, machine, materials)
+    # Gathered once for as many rounds as there may be; a plan may be of fewer (stopping.py).
+    rounds = recipe.methods.mot.rounds if recipe.methods.mot else 0
+    setting = Setting(recipe, machine, replace(materials, merges=materials.merges[:rounds]))
     try:
         steps = [blocks.student(setting), *corpora.data(setting), *probes.rows(setting)]
         for name, steps_of in METHODS.items():
