@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawn
 
 WIDE, NARROW = 660, 300
-_PLOT, _TITLE, _ROW = 170, 30, 24
+_PLOT, _ROW = 170, 24
 MISSING = "There is no picture, because matplotlib is not installed: pip install 'mot-plugin[report]'"
 _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -78,19 +78,22 @@ def _draw(panels: Sequence[Panel], width: float, columns: int) -> "Drawn":
     from matplotlib.figure import Figure as Drawn
 
     rows = [panels[start : start + columns] for start in range(0, len(panels), columns)]
-    tall = [_TITLE + max(_height(panel) + drawing_text.below(panel) for panel in row) for row in rows]
+    each = width / columns
+    heads = [max(drawing_text.above(panel, each) for panel in row) for row in rows]
+    tall = [head + max(_height(p) + drawing_text.below(p) for p in row) for head, row in zip(heads, rows, strict=True)]
     height = sum(tall)
     with matplotlib.rc_context(_SETTINGS):
         drawn = Drawn(figsize=(width / 72, height / 72))
         drawn.patch.set_visible(False)
         for number, panel in enumerate(panels):
             row, column = divmod(number, columns)
-            left = column * width / columns + drawing_text.left(panel)
-            across = (column + 1) * width / columns - drawing_text.right(panel) - left
+            left = column * each + drawing_text.left(panel)
+            across = (column + 1) * each - drawing_text.right(panel) - left
             up = _height(panel)
-            bottom = height - sum(tall[:row]) - _TITLE - up
+            bottom = height - sum(tall[:row]) - heads[row] - up
             axes = drawn.add_axes((left / width, bottom / height, across / width, up / height))
-            _paint(axes, panel, (across, up), drawing_text.left(panel))
+            _paint(axes, panel, (across, up))
+            drawing_text.around(axes, panel, drawing_text.left(panel), each)
     return drawn
 
 
@@ -98,7 +101,7 @@ def _height(panel: Panel) -> float:
     return max(60, _ROW * len(panel.rows)) if panel.rows else _PLOT
 
 
-def _paint(axes: "Axes", panel: Panel, size: tuple[float, float], left: float) -> None:
+def _paint(axes: "Axes", panel: Panel, size: tuple[float, float]) -> None:
     axes.patch.set_visible(False)
     for side in ("top", "right", *(["left"] if panel.rows else [])):
         axes.spines[side].set_visible(False)
@@ -117,7 +120,6 @@ def _paint(axes: "Axes", panel: Panel, size: tuple[float, float], left: float) -
         axes.axvline(cut, color=INK, alpha=0.35, linewidth=0.8, dashes=(1, 2))
         if number == 0:
             drawing_text.beside(axes, cut, panel.cut_label)
-    drawing_text.around(axes, panel, left)
     if not panel.rows:
         drawing_text.key(axes, panel, size)
 
@@ -128,7 +130,7 @@ def _level(axes: "Axes", height: float, error: float | None, *, upright: bool, l
     if error is not None and not upright:
         span(height - error, height + error, facecolor=INK, alpha=0.07, linewidth=0)
     if upright:
-        drawing_text.above(axes, height, label)
+        drawing_text.upright(axes, height, label)
 
 
 def _line(axes: "Axes", line: Line, *, across: bool) -> None:

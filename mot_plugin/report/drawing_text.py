@@ -1,5 +1,6 @@
 """The words of a drawing: titles, axes' names, values at points, and the key at the right end of the lines."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,22 @@ SIZE = 9.0
 _LETTER = 0.61 * SIZE  # of DejaVu Sans, on average and generously
 _SAMPLE, _GAP, _LINE = 20, 6, 13
 _VALUE = 34  # a number in bold, such as 78.33
-_BELOW, _ENDS = 42, 13
+_BELOW, _ENDS, _WIDEST = 42, 13, 112
 
 
 def below(panel: Panel) -> float:
     """Points for the words below the axes."""
-    return _BELOW + (_ENDS if panel.ends else 0)
+    lines = len(_entries(panel)) if _under(panel) else 0
+    return _BELOW + (_ENDS if panel.ends else 0) + (_LINE * lines + 4 if lines else 0)
+
+
+def _under(panel: Panel) -> bool:
+    """Whether the names of lines are too long to stand beside the axes."""
+    return not panel.rows and _longest(panel) > _WIDEST
+
+
+def _longest(panel: Panel) -> float:
+    return max((_width(label) for label, _, _ in _entries(panel)), default=0)
 
 
 def left(panel: Panel) -> float:
@@ -29,17 +40,28 @@ def right(panel: Panel) -> float:
     """Points for the key right of the axes."""
     if panel.rows:
         return 10 + max(_width(words) for words, _ in _amounts(panel).values())
-    return _GAP + _SAMPLE + 4 + max((_width(label) for label, _, _ in _entries(panel)), default=0) + 6
+    return 20 if _under(panel) else _GAP + _SAMPLE + 4 + _longest(panel) + 6
 
 
 def _width(words: str) -> float:
     return _LETTER * len(words)
 
 
-def around(axes: "Axes", panel: Panel, margin: float) -> None:
+def title_lines(panel: Panel, width: float) -> list[str]:
+    """The title, in as many lines as it needs."""
+    return textwrap.wrap(panel.title, max(10, int(width / (1.08 * _LETTER))))  # it is bold
+
+
+def above(panel: Panel, width: float) -> float:
+    """Points for the title and what may stand below it."""
+    return 18 + 12 * len(title_lines(panel, width))
+
+
+def around(axes: "Axes", panel: Panel, margin: float, width: float) -> None:
     """The title above, from the left edge on, and below what x is; at its ends, what they are."""
     place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
-    axes.annotate(panel.title, (0, 1), xytext=(2 - margin, 14), weight="bold", **place)
+    for number, line in enumerate(reversed(title_lines(panel, width))):
+        axes.annotate(line, (0, 1), xytext=(2 - margin, 14 + 12 * number), weight="bold", **place)
     axes.annotate(panel.x, (0.5, 0), xytext=(0, -30 - (_ENDS if panel.ends else 0)), ha="center", **place)
     for at, side, words in zip((0, 1), ("left", "right"), panel.ends or (), strict=False):
         axes.annotate(words, (at, 0), xytext=(0, -29), ha=side, style="italic", **place)
@@ -86,7 +108,7 @@ def _amounts(panel: Panel) -> dict[float, tuple[str, bool]]:
     return found
 
 
-def above(axes: "Axes", x: float, words: str) -> None:
+def upright(axes: "Axes", x: float, words: str) -> None:
     """What an upright line is, above the axes."""
     axes.annotate(
         words,
@@ -107,27 +129,27 @@ def beside(axes: "Axes", x: float, words: str) -> None:
 
 
 def key(axes: "Axes", panel: Panel, size: tuple[float, float]) -> None:
-    """Samples and names of lines at the right, each as near to the end of its line as the others let it."""
+    """Samples and names of lines at the right, each as near to the end of its line as the others let it; long ones below."""
     entries = _entries(panel)
     low, high = axes.get_ylim()
     wished = [(height - low) / (high - low) * size[1] for _, height, _ in entries]
-    for (label, _, style), place in zip(entries, spread(wished, _LINE, size[1]), strict=True):
-        y = place / size[1]
-        x = [(size[0] + _GAP + part) / size[0] for part in (0, _SAMPLE / 2, _SAMPLE)]
-        marks = {"marker": style.marker, "markevery": [1], "markersize": 4.5, "markeredgewidth": 0}
-        axes.plot(
-            x,
-            [y] * 3,
-            transform=axes.transAxes,
-            clip_on=False,
-            color=style.colour,
-            linestyle=style.dashes or "none",
-            linewidth=1.7,
-            **marks,
-        )
-        axes.annotate(
-            label, (x[2], y), xycoords="axes fraction", xytext=(4, 0), textcoords="offset points", va="center"
-        )
+    places, start = spread(wished, _LINE, size[1]), size[0] + _GAP
+    if _under(panel):
+        top = -_BELOW - (_ENDS if panel.ends else 0)
+        order = sorted(range(len(entries)), key=lambda number: -wished[number])
+        places, start = [top - _LINE * order.index(number) for number in range(len(entries))], 0
+    for (label, _, style), place in zip(entries, places, strict=True):
+        _entry(axes, label, style, (start, place), size)
+
+
+def _entry(axes: "Axes", label: str, style: Style, at: tuple[float, float], size: tuple[float, float]) -> None:
+    """One sample with its name, `at` points from the axes' corner."""
+    x, y = [(at[0] + part) / size[0] for part in (0, _SAMPLE / 2, _SAMPLE)], at[1] / size[1]
+    marks: dict[str, Any] = {"marker": style.marker, "markevery": [1], "markersize": 4.5, "markeredgewidth": 0}
+    dashes = style.dashes or "none"
+    where: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False}
+    axes.plot(x, [y] * 3, color=style.colour, linestyle=dashes, linewidth=1.7, **where, **marks)
+    axes.annotate(label, (x[2], y), xycoords="axes fraction", xytext=(4, 0), textcoords="offset points", va="center")
 
 
 def _entries(panel: Panel) -> list[tuple[str, float, Style]]:

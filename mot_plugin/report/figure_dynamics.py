@@ -33,9 +33,9 @@ def against_std(run: Run, teacher: str | None = None, *, png: bool = False) -> F
 def against_each_other(
     runs: Sequence[Run], teacher: str | None = None, *, name: str = "", png: bool = False
 ) -> Figure | None:
-    """Figure 4: MoT of several runs, losses on the corpus of a teacher that all have. None for fewer than two of them.
+    """Figure 4: MoT of several runs of one setting, losses on the corpus of a teacher that all have.
 
-    `name` tells several such figures apart.
+    None for fewer than two of them. `name` tells several such figures apart.
     """
     merged = [run for run in runs if run.board.series("MoT")]
     if len(merged) < 2:
@@ -44,9 +44,8 @@ def against_each_other(
     names: list[tuple[str, Run, Method, str | None, Style]] = [
         (run.name, run, "MoT", None, SEQUENCE[number % len(SEQUENCE)]) for number, run in enumerate(merged)
     ]
-    settings = " and ".join(dict.fromkeys(run.setting for run in merged))
     called = f"figure4-{name}" if name else "figure4"
-    title = f"Figure 4: MoT, {' against '.join(run.name for run in merged)}, {settings}"
+    title = f"Figure 4: {' against '.join(run.name for run in merged)}, {merged[0].setting}"
     return _figure(called, title, names, teacher, png=png)
 
 

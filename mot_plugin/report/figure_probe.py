@@ -24,19 +24,21 @@ _WAYS = {
 def probe(runs: Sequence[Run], *, png: bool = False) -> Figure | None:
     """One panel per run (a source), one line per method; None if no run has a probe of at least two mixtures."""
     panels, rows, ways, said = [], list[tuple[str, ...]](), list[str](), list[str]()
+    settings = [run.setting for run in runs]
     for run in runs:
+        setting = run.setting if settings.count(run.setting) == 1 else f"{run.setting}, {run.name}"
         for task in dict.fromkeys(score.task for score in run.probe):
             found = probed(run, task)
             if not found:
                 continue
-            panels.append(_panel(run, task, found))
+            panels.append(_panel(setting, task, found))
             measured = smoothness.smoothness(found)
-            rows += [(run.setting, name, *map(_cell, values.values())) for name, values in measured.items()]
+            rows += [(setting, name, *map(_cell, values.values())) for name, values in measured.items()]
             ways += [one.way for one in found.values()]
-            said += _compared(run, found)
+            said += _compared(setting, found)
             if len(found) > 1 and {"MoT", "MTD"} <= found.keys():
                 less = smoothness.difference(found, "MoT", "MTD")
-                rows.append((run.setting, "MoT less MTD", *map(_cell, less.values())))
+                rows.append((setting, "MoT less MTD", *map(_cell, less.values())))
     if not panels:
         return None
     notes = [
@@ -81,7 +83,7 @@ def _share(score: Score) -> float:
     return score.share if score.share is not None else float(score.checkpoint == Checkpoint("base"))
 
 
-def _panel(run: Run, task: str, found: dict[str, Probed]) -> Panel:
+def _panel(setting: str, task: str, found: dict[str, Probed]) -> Panel:
     lines = tuple(
         Line(
             name,
@@ -91,10 +93,10 @@ def _panel(run: Run, task: str, found: dict[str, Probed]) -> Panel:
         )
         for name, one in found.items()
     )
-    return Panel(f"{task.removeprefix('mot_')} (%), {run.setting}", AXIS, lines, ends=ENDS)
+    return Panel(f"{task.removeprefix('mot_')} (%), {setting}", AXIS, lines, ends=ENDS)
 
 
-def _compared(run: Run, found: dict[str, Probed]) -> list[str]:
+def _compared(setting: str, found: dict[str, Probed]) -> list[str]:
     """In words: is MoT's curve smoother than MTD's?"""
     if not {"MoT", "MTD"} <= found.keys():
         return []
@@ -107,9 +109,7 @@ def _compared(run: Run, found: dict[str, Probed]) -> list[str]:
         judgement = "MTD's curve is smoother"
     else:
         judgement = "not distinguishable"
-    return [
-        f"{run.setting}: MoT's variation beyond one peak less MTD's is {_cell(less, signed=True)} points: {judgement}."
-    ]
+    return [f"{setting}: MoT's variation beyond one peak less MTD's is {_cell(less, signed=True)} points: {judgement}."]
 
 
 def _cell(found: Smoothness, *, signed: bool = False) -> str:

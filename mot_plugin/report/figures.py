@@ -1,6 +1,7 @@
 """The figures of one run, and of several, from plain data. Each is there when there is something to show in it."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from mot_plugin.report import figure_cost, figure_dynamics, figure_probe, figure_teachers
@@ -22,24 +23,29 @@ def of_run(run: Run, spent: Sequence[Spent] = (), *, teacher: str | None = None,
     return [figure for figure in made if figure is not None]
 
 
-def of_runs(
-    runs: Sequence[Run],
-    pairs: Mapping[str, Sequence[Run]] | None = None,
-    *,
-    teacher: str | None = None,
-    png: bool = False,
-) -> list[Figure]:
-    """Figures 1 and 5 over all runs, and Figure 4: of all runs, or of each group in `pairs`, by what tells it apart.
+def of_runs(runs: Sequence[Run], *, teacher: str | None = None, png: bool = False) -> list[Figure]:
+    """Figures 1 and 5 over all runs, and Figure 4 wherever several runs have one student and one source.
 
-    `Run.name` is what a run is called beside the others of its group.
+    `Run.name` tells those apart (report/figure_data.py names them by their teachers).
     """
-    groups = {"": runs} if pairs is None else pairs
+    settings: dict[str, list[Run]] = {}
+    for run in runs:
+        settings.setdefault(run.setting, []).append(run)
+    richest = [max(group, key=lambda run: len(run.board.series("STD"))) for group in settings.values()]
+    pairs = [group for group in settings.values() if sum(bool(run.board.series("MoT")) for run in group) > 1]
     made = [
-        figure_teachers.choice(runs, png=png),
-        *(figure_dynamics.against_each_other(group, teacher, name=name, png=png) for name, group in groups.items()),
-        figure_probe.probe(runs, png=png),
+        figure_teachers.choice(richest, png=png),
+        *(
+            figure_dynamics.against_each_other(group, teacher, name=_slug(group) if len(pairs) > 1 else "", png=png)
+            for group in pairs
+        ),
+        figure_probe.probe([run for run in runs if run.probe], png=png),
     ]
     return [figure for figure in made if figure is not None]
+
+
+def _slug(group: Sequence[Run]) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", group[0].setting.lower()).strip("-")
 
 
 def write(figures: Sequence[Figure], folder: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from figure_runs import TEACHERS, full_size, paper_choice, paper_dynamics, spent
 
-from mot_plugin.report import drawing, drawing_text, figures
+from mot_plugin.report import drawing, drawing_text, figure_data, figures
 from mot_plugin.report.board import BASE, Board
 from mot_plugin.report.curves import Run
 from mot_plugin.report.figures import Figure
@@ -24,8 +24,9 @@ NAMESPACE = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(scope="module")
 def made() -> list[Figure]:
-    full, less = full_size(), full_size("without R1", 3, "S1K-200", teachers=TEACHERS[:3])
-    return [*figures.of_run(full, spent(), png=True), *figures.of_runs([full, less]), *figures.of_runs(paper_choice())]
+    full, less, other = full_size(), full_size("less", 1, teachers=TEACHERS[:3]), full_size("other", 3, "S1K-200")
+    runs = figure_data.told_apart([full, less, other])
+    return [*figures.of_run(full, spent(), png=True), *figures.of_runs(runs), *figures.of_runs(paper_choice())]
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +185,19 @@ def test_figure_5_names_both_ends_and_measures_smoothness(made: list[Figure]) ->
     assert all(re.fullmatch(r"-?\d+\.\d\d \[-?\d+\.\d\d, -?\d+\.\d\d\]", cell) for cell in figure.table.rows[2][2:])
     assert any("MoT's curve is smoother" in note for note in figure.notes), "it was drawn so"
     assert any("bootstrap over problems" in note for note in figure.notes)
+
+
+def test_figure_4_sets_runs_of_one_setting_against_each_other(made: list[Figure]) -> None:
+    figure = named(made, "figure4")
+    assert figure.title == "Figure 4: MoT against MoT without DEEPSEEK-R1, Qwen3-8B on BOBA-200"
+    lines = {row["line"] for row in rows(figure)}
+    assert lines == {"MoT", "MoT, probe", "MoT without DEEPSEEK-R1", "MoT without DEEPSEEK-R1, probe", "Base"}
+
+
+def test_runs_are_named_by_what_they_lack() -> None:
+    full, two, less = (full_size(name, 1, teachers=TEACHERS[:count]) for name, count in (("a", 4), ("b", 2), ("c", 3)))
+    names = [run.name for run in figure_data.told_apart([full, two, less, full])]
+    assert names == ["MoT (a)", "MoT of QWQ, QWEN3-32B", "MoT without DEEPSEEK-R1", "MoT (a)"]
 
 
 def test_cost_counts_every_branch(made: list[Figure]) -> None:
