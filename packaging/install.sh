@@ -16,10 +16,10 @@ echo "installing torch into $venv"
 pip install --constraint constraints/torch.txt torch
 if "$venv/bin/python" -W ignore -c 'import sys, torch; sys.exit(torch.version.cuda is None)'; then
   echo "installing the tools (CUDA $("$venv/bin/python" -W ignore -c 'import torch; print(torch.version.cuda)'))"
-  set -- torchvision torchaudio --editable '.[train,merge,eval,corpus,gpu,dev]'
+  set -- torchvision torchaudio --editable '.[train,merge,eval,report,corpus,gpu,dev]'
 else
   echo "installing the tools (no CUDA: torchvision and torchaudio are empty stand-ins)"
-  set -- ./packaging/stubs/torchvision ./packaging/stubs/torchaudio --editable '.[train,merge,eval,corpus,dev]'
+  set -- ./packaging/stubs/torchvision ./packaging/stubs/torchaudio --editable '.[train,merge,eval,report,corpus,dev]'
 fi
 pip install --constraint constraints/torch.txt --constraint constraints/tools.txt --constraint constraints/dev.txt "$@"
 pip check
