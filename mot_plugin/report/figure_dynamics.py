@@ -98,15 +98,25 @@ def _losses(wanted: Sequence[tuple[str, Run, Method, str | None, Style]], teache
             curves_found.append((label, points))
             lines.append(Line(label, style, points, plain=True))
         for corpus, probes in losses.probed(run.losses, method, teacher).items():
-            looks = Style(style.colour, ":", style.marker)
-            lines.append(Line(f"{label}, probe" if corpus == teacher else f"{label}, {corpus}", looks, probes))
-            notes.append(f"Dotted: loss evaluated on the fixed probe corpus {corpus!r}; nothing is trained on it.")
+            lines.append(_probe(label, style, corpus, probes, teacher))
+    if len({id(run) for _, run, *_ in wanted}) == 1:  # on the union, MTD has no loss of its own that would compare
+        for corpus, probes in losses.probed(wanted[0][1].losses, "MTD", None).items():
+            lines.append(_probe("MTD", STYLES["MTD"], corpus, probes, teacher))
+    if any(line.style.dashes == ":" for line in lines):
+        notes.append(
+            "Dotted: the loss of models as they are, evaluated on a fixed probe corpus; nothing is trained on it."
+        )
     if len(curves_found) == 2:
         notes.insert(0, _above(*curves_found))
     if any(len(points) > _SMOOTH for _, points in curves_found):
         notes.append(f"Losses are running means over {_WINDOW} steps, within a round; each step's is in the CSV.")
     title = f"Training loss on the {teacher} corpus (nats per token)"
     return Panel(title, STEPS, tuple(lines), cuts=merges, cut_label="merge", whole=True), notes
+
+
+def _probe(label: str, style: Style, corpus: str, probes: tuple[tuple[float, float], ...], teacher: str) -> Line:
+    words = "probe" if corpus == teacher else f"probe {corpus}"
+    return Line(f"{label}, {words}", Style(style.colour, ":", style.marker), probes)
 
 
 def _above(one: tuple[str, Sequence[tuple[float, float]]], other: tuple[str, Sequence[tuple[float, float]]]) -> str:

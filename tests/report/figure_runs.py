@@ -124,12 +124,13 @@ def logged(teachers: tuple[str, ...], draw: random.Random) -> list[Losses]:
     def loss(step: int, floor: float) -> float:
         return floor + 0.12 * math.exp(-step / 60) + draw.gauss(0, 0.012)
 
-    found = []
+    mtd = tuple(Probe(step, 0.6 - 0.0006 * step, "QWQ") for step in range(0, 251, 50))
+    found = [Losses("MTD", None, None, 250, (), mtd)]
     for teacher in teachers:
         found.append(Losses("STD", teacher, None, 250, tuple((s, loss(s, 0.45)) for s in range(1, 251))))
         for r in range(5):
             rows = tuple((s, loss(50 * r + s, 0.49) + 0.03 * math.exp(-s / 8)) for s in range(1, 51))
-            probes = (Probe(0, 0.62 - 0.015 * r, "probe"), Probe(50, 0.6 - 0.015 * r, "probe"))
+            probes = (Probe(0, 0.62 - 0.015 * r, "QWQ"), Probe(50, 0.6 - 0.015 * r, "QWQ"))
             found.append(Losses("MoT", teacher, r + 1, 50, rows, probes))
     return found
 

@@ -153,8 +153,10 @@ def test_figure_1_is_the_papers_table_5(made: list[Figure]) -> None:
 def test_figure_3_has_every_loss_in_its_numbers_and_what_to_see_in_words(made: list[Figure]) -> None:
     figure = named(made, "figure3")
     losses = [row for row in rows(figure) if row["panel"].startswith("Training loss")]
-    counts = {name: sum(row["line"] == name for row in losses) for name in ("MoT", "STD (QWQ)", "MoT, probe")}
-    assert counts == {"MoT": 250, "STD (QWQ)": 250, "MoT, probe": 10}
+    counts = {
+        name: sum(row["line"] == name for row in losses) for name in ("MoT", "STD (QWQ)", "MoT, probe", "MTD, probe")
+    }
+    assert counts == {"MoT": 250, "STD (QWQ)": 250, "MoT, probe": 10, "MTD, probe": 6}
     assert re.search(r"The loss of MoT is above that of STD \(QWQ\) at 2\d\d of 250 equal steps", figure.notes[0])
     assert any(note.startswith("STD (QWQ) peaks at") and note.endswith("points lower.") for note in figure.notes)
     assert "merge" in figure.svg
