@@ -15,11 +15,10 @@ from transformers import HfArgumentParser
 
 from mot_plugin.errors import CheckFailed
 from mot_plugin.training import corpora
+from mot_plugin.training.loss import Row, tokens
 
 Settings = dict[str, Any] | list[str] | None
 """What `run_exp` takes: the YAML as a dictionary, a command line, or None for the command line of this process."""
-Row = dict[str, Any]
-IGNORED = -100
 
 _AS_IT_IS = {
     "eval_dataset": None,
@@ -60,11 +59,6 @@ def encode(wanted: str, settings: Settings, tokenizer: Any, training_args: Any) 
             f"probe corpus {corpus.name}: nothing is left to predict in rows {empty_rows[:5]}: cutoff_len?"
         )
     return corpus.name, rows
-
-
-def tokens(row: Row) -> int:
-    """Tokens that count in the loss: those of the answer. The first of a row has nothing before it and never counts."""
-    return sum(label != IGNORED for label in row["labels"][1:])
 
 
 def _arguments(settings: Settings) -> tuple[Any, Any]:

@@ -8,9 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from mot_plugin.training.encoding import Row, tokens
-
+Row = dict[str, Any]
+"""An encoded row: input_ids, attention_mask, labels."""
 Collate = Callable[[list[Row]], Any]
+IGNORED = -100
+"""The label of a token that does not count."""
+
+
+def tokens(row: Row) -> int:
+    """Tokens that count in the loss: those of the answer. The first of a row has nothing before it and never counts."""
+    return sum(label != IGNORED for label in row["labels"][1:])
 
 
 def of_rows(

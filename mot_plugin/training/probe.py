@@ -3,13 +3,16 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 
+from mot_plugin.errors import FileError
 from mot_plugin.report.losses import PROBE
 from mot_plugin.training import loss
-from mot_plugin.training.encoding import Row, Settings, encode, tokens
+
+if TYPE_CHECKING:
+    from mot_plugin.training.encoding import Settings
 
 
 class Measured(Exception):
@@ -26,16 +29,22 @@ class ProbeLoss(TrainerCallback):
     `settings` are those of `run_exp(settings, callbacks=[...])`; None, as there, for this process's command line.
     """
 
-    def __init__(self, *corpora: str, every: int = 10, settings: Settings = None, only: bool = False) -> None:
+    def __init__(self, *corpora: str, every: int = 10, settings: "Settings" = None, only: bool = False) -> None:
         if every < 1 or not corpora:
             raise ValueError(f"ProbeLoss needs a corpus and every >= 1, got {corpora} and {every}")
         self.corpora, self.every, self.settings, self.only = corpora, every, settings, only
-        self._rows: dict[str, list[Row]] = {}
+        self._rows: dict[str, list[loss.Row]] = {}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:  # noqa: ARG002
         """Encode, and measure the model that the training starts from."""
+        from mot_plugin.training.encoding import encode
+
         with loss.undisturbed(given["model"], args.device):
             self._rows = dict(encode(name, self.settings, given["processing_class"], args) for name in self.corpora)
+        if len(self._rows) < len(self.corpora):
+            raise FileError(
+                f"probe corpora {', '.join(self.corpora)}: two of them have the same name in their dataset_info.json"
+            )
         if state.is_world_process_zero:
             _begin(Path(args.output_dir) / PROBE, int(state.global_step))
         self._measure(args, state, given)
@@ -52,7 +61,7 @@ class ProbeLoss(TrainerCallback):
         for name, rows in self._rows.items():
             with loss.undisturbed(model, args.device):
                 sums = loss.of_rows(model, rows, collate, args.device, args.process_index, args.world_size)
-            count = sum(tokens(row) for row in rows)
+            count = sum(loss.tokens(row) for row in rows)
             mean = math.fsum(sums) / count if all(map(math.isfinite, sums)) else None
             if state.is_world_process_zero:
                 row = {"step": int(state.global_step), "loss": mean, "tokens": count, "corpus": name}
