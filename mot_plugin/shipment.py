@@ -89,7 +89,8 @@ def _measured(step: Step) -> student.Measured:
 def _own_merges(s: Setting, data: dict[str, Any]) -> dict[str, str]:
     """mergekit files of the user's own, by their names in the portable recipe: shipped ones everybody has."""
     methods, found = s.recipe.methods, {}
-    given = [(methods.mot.merges, s.materials.merges, "mot")] if methods.mot else []
+    rounds = methods.mot.rounds if methods.mot else 0
+    given = [(methods.mot.merges[:rounds], s.materials.merges[:rounds], "mot")] if methods.mot else []
     given += (
         [((methods.one_shot.merge,), (s.materials.one_shot,), "one_shot")]
         if methods.one_shot and s.materials.one_shot

@@ -76,6 +76,16 @@ def test_paths_of_this_computer_become_places_beside_the_recipe() -> None:
     assert "somebody" not in text(found.data)
 
 
+def test_a_run_that_stopped_early_has_the_recipe_of_its_rounds() -> None:
+    recipe = made(lambda data: data["methods"]["mot"].update(until="no_gain", merge=["linear", "ties"]))
+    assert recipe.methods.mot is not None
+    mot = recipe.methods.mot.model_copy(update={"rounds": 1})
+    stopped = recipe.model_copy(update={"methods": recipe.methods.model_copy(update={"mot": mot})})
+    again = recipes.check(strict.parse(text(portable(stopped, traces(stopped)).data), "portable.yaml"))
+    assert again.methods.mot is not None
+    assert (again.methods.mot.rounds, again.methods.mot.merges) == (1, ("linear",))
+
+
 # What is shipped
 
 

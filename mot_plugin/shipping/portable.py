@@ -48,7 +48,9 @@ def portable(recipe: Recipe, traces: dict[str, str]) -> Portable:
         merge = (data["methods"].get(method) or {}).get("merge")
         if merge is not None:
             alone = isinstance(merge, str)
-            moved = [_place(one, "mergekit") for one in ([merge] if alone else merge)]
+            # Rounds that a run stopped before have no merge.
+            named = [merge] if alone else merge[: data["methods"][method]["rounds"]]
+            moved = [_place(one, "mergekit") for one in named]
             data["methods"][method]["merge"] = moved[0] if alone else moved
     # As trainers read it, its keys have no order; a teacher's place is the merge's.
     data["sft"] = dict(sorted(data["sft"].items()))
