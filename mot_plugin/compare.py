@@ -10,8 +10,8 @@ from mot_plugin.evals.levels import Level
 from mot_plugin.evals.paired import Paired
 from mot_plugin.evals.scored import Scored
 from mot_plugin.evals.statistics import Hits
-from mot_plugin.report.rounding import percent
-from mot_plugin.report.verdict import BELOW
+from mot_plugin.report.rounding import percent, probability
+from mot_plugin.report.verdict import BELOW, word
 from mot_plugin.strict import suggest
 
 CUT_OFF = 0.05
@@ -36,9 +36,7 @@ class Row:
     @property
     def verdict(self) -> str:
         """What b is, beside a."""
-        if not self.difference.distinguishable:
-            return BELOW
-        return "higher" if self.difference.value > 0 else "lower"
+        return word(self.difference)
 
     @property
     def title(self) -> str:
@@ -113,11 +111,6 @@ def notes(a: Mapping[str, Any], b: Mapping[str, Any], name_a: str, name_b: str, 
         if alone:
             lines.append(f"Only {name} has {', '.join(alone)}: not compared, not in the average.")
     return lines
-
-
-def probability(p: float) -> str:
-    """`p 0.012`; what is smaller than three decimals can say is no zero."""
-    return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
 
 
 def _common(

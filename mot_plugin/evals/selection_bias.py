@@ -83,7 +83,7 @@ def sentence(found: Selection, name: str) -> str:
         f"flatters it by about {found.optimism * 100:.2f} points"
     )
     if found.sampling_optimism is not None:
-        words += f" ({found.sampling_optimism * 100:.2f} by luck of sampling alone)"
+        words += f" ({max(0.0, found.sampling_optimism) * 100:.2f} by luck of sampling alone)"
     words += f": expect {found.corrected * 100:.2f}"
     if found.out_of_bag is not None:
         words += f"; those that win on a part of the problems score {found.out_of_bag * 100:.2f} on the rest"

@@ -8,22 +8,8 @@ Sources: Miller 2024, "Adding Error Bars to Evals" (arXiv 2411.00640); Chen et a
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 Hits = Sequence[Sequence[float]]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One score minus another, with the standard error of that difference."""
-
-    value: float
-    stderr: float | None
-
-    @property
-    def distinguishable(self) -> bool:
-        """Whether zero lies outside two standard errors; False when there is no standard error to judge by."""
-        return self.stderr is not None and self.value != 0 and abs(self.value) >= 2 * self.stderr
 
 
 def mean(hits: Hits) -> float:
@@ -74,28 +60,6 @@ def pass_at(hits: Hits, draws: int) -> float:
     if any(hit not in (0, 1) for row in hits for hit in row):
         raise ValueError(f"pass@{draws} of outcomes that are neither 0 nor 1")
     return math.fsum(1 - math.comb(k - int(sum(row)), draws) / math.comb(k, draws) for row in hits) / n
-
-
-def paired_difference(left: Hits, right: Hits) -> Difference:
-    """mean(left) - mean(right) for two models on the same problems in the same order; k may differ.
-
-    SE = SD(d_i) / sqrt(n) with d_i the difference of problem i's means (Miller 2024, paired differences).
-    Raises ValueError when the numbers of problems differ.
-    """
-    if len(left) != len(right):
-        raise ValueError(f"{len(left)} and {len(right)} problems cannot be paired")
-    differences = [a - b for a, b in zip(problem_means(left), problem_means(right), strict=True)]
-    return Difference(mean(left) - mean(right), stderr_of_mean(differences))
-
-
-def average(parts: Sequence[Difference]) -> Difference:
-    """Mean of differences on separate benchmarks, each counted once: SE = sqrt(sum SE_j^2) / m (independent parts).
-
-    Raises ValueError for no parts.
-    """
-    if not parts:
-        raise ValueError("the average of no differences")
-    return Difference(math.fsum(part.value for part in parts) / len(parts), average_stderr([p.stderr for p in parts]))
 
 
 def average_stderr(stderrs: Sequence[float | None]) -> float | None:

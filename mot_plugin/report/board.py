@@ -1,14 +1,25 @@
 """Board: the scores of one run in one metric, with the questions that every table asks of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from mot_plugin.evals import statistics
+from mot_plugin.evals import paired, selection_bias, statistics
+from mot_plugin.evals.paired import Paired
+from mot_plugin.evals.selection_bias import Selection
+from mot_plugin.evals.statistics import Hits
 from mot_plugin.report import rounding
 from mot_plugin.report.scores import METHODS, Checkpoint, Method, Score
 
 BASE = Checkpoint("base")
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """A model's hits, one table per task, and what identifies the problems of each."""
+
+    tables: tuple[Hits, ...]
+    problems: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -56,18 +67,50 @@ class Board:
         minuend, subtrahend = self.average(left), self.average(right)
         return None if minuend is None or subtrahend is None else minuend - subtrahend
 
-    def difference(self, left: Checkpoint, right: Checkpoint) -> statistics.Difference | None:
+    def difference(self, left: Checkpoint, right: Checkpoint) -> Paired | None:
         """The same difference in full precision, paired problem by problem, each task counted once.
 
         None unless both models have hits for the same problems in every task.
         """
-        parts = []
+        one, other = self.outcomes(left), self.outcomes(right)
+        if one is None or other is None or one.problems != other.problems:
+            return None
+        return paired.averaged(list(zip(one.tables, other.tables, strict=True)))
+
+    def selection(self, candidates: Sequence[Checkpoint], winner: Checkpoint) -> Selection | None:
+        """How far the winner's average is luck of having been chosen; None without hits, or where problems differ.
+
+        Its score is the printed one: this is said beside it.
+        """
+        found = {one: outcomes for one in candidates if (outcomes := self.outcomes(one)) is not None}
+        average = self.average(winner)
+        if len(found) < 2 or winner not in found or average is None or len({o.problems for o in found.values()}) > 1:
+            return None
+        judged = selection_bias.selection([outcomes.tables for outcomes in found.values()], list(found).index(winner))
+        return replace(judged, score=float(average) / 100)
+
+    def outcomes(self, checkpoint: Checkpoint) -> Outcomes | None:
+        """Its hits in every task, the problems of each in the order of what identifies them; None when some are missing."""
+        tables, problems = [], []
         for task in self.tasks:
-            a, b = self.score(left, task), self.score(right, task)
-            if a is None or b is None or not a.hits or not b.hits or a.doc_hashes != b.doc_hashes:
+            score = self.score(checkpoint, task)
+            if score is None or not score.hits:
                 return None
-            parts.append(statistics.paired_difference(a.hits, b.hits))
-        return statistics.average(parts) if parts else None
+            order = sorted(range(len(score.hits)), key=score.doc_hashes.__getitem__)
+            tables.append(tuple(score.hits[place] for place in order))
+            problems.append(tuple(score.doc_hashes[place] for place in order))
+        return Outcomes(tuple(tables), tuple(problems)) if tables else None
+
+    def title(self, checkpoint: Checkpoint) -> str:
+        """The method as tables print it; of a matched baseline with its steps: `MTD-1000 (ALL TEACHERS)`."""
+        if not checkpoint.method.endswith("-matched"):
+            return checkpoint.title
+        steps = max(one.step or 0 for one in (checkpoint, *self.checkpoints) if one.series == checkpoint.series)
+        return f"{checkpoint.method.removesuffix('-matched')}-{steps} ({checkpoint.teacher or 'ALL TEACHERS'})"
+
+    def name(self, checkpoint: Checkpoint) -> str:
+        """Title and place: `MoT round 3`."""
+        return f"{self.title(checkpoint)} {checkpoint.when}".rstrip()
 
     def missing(self, methods: Sequence[Method] = METHODS) -> list[str]:
         """Checkpoints of these methods without a score: the name, with the tasks when only some are missing."""
@@ -76,5 +119,5 @@ class Board:
             holes = [task for task in self.tasks if self.score(checkpoint, task) is None]
             if checkpoint.method in methods and (holes or not self.tasks):
                 some = "" if len(holes) == len(self.tasks) else f" ({', '.join(holes)})"
-                names.append(checkpoint.name + some)
+                names.append(self.name(checkpoint) + some)
         return names

@@ -32,6 +32,11 @@ def plus_minus(value: str, stderr: float | None) -> str:
     return value if stderr is None else f"{value} ± {percent(stderr)}"
 
 
+def probability(p: float) -> str:
+    """`p 0.012`; what is smaller than three decimals can say is no zero."""
+    return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
+
+
 def signed(change: Decimal) -> str:
     """`-7.50` and `+0.10`, and 0.00 without a sign, as Tables 6 and 7 print changes."""
     return f"{change:+}" if change else f"{abs(change)}"

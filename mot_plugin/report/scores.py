@@ -63,8 +63,8 @@ class Checkpoint:
 class Score:
     """One row of scores.csv. `value` and `stderr` (over problems) are shares, 0..1; `share` is a probe's lambda.
 
-    `hits` (problems x repeats, 0 or 1) and `doc_hashes` (one per problem) are there for the metric that hits define,
-    and let two models be compared problem by problem.
+    `chance` is what guessing scores. `hits` (problems x repeats, 0 or 1) and `doc_hashes` (one per problem) are there for the
+    metric that hits define, and let two models be compared problem by problem.
     """
 
     method: Method
@@ -80,6 +80,7 @@ class Score:
     fingerprint: str
     purpose: Purpose = "main"
     share: float | None = None
+    chance: float | None = None
     hits: tuple[tuple[int, ...], ...] = ()
     doc_hashes: tuple[str, ...] = ()
 
@@ -108,6 +109,7 @@ def from_tasks(
             fingerprint=fingerprint,
             purpose=purpose,
             share=checkpoint.share,
+            chance=entry.get("chance"),
             hits=tuple(tuple(row) for row in entry["hits"]) if metric == PAIRED_METRIC else (),
             doc_hashes=tuple(entry["doc_hashes"]) if metric == PAIRED_METRIC else (),
         )

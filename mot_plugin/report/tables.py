@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mot_plugin.evals import levels
 from mot_plugin.report import rounding, verdict
 from mot_plugin.report.board import BASE, Board
 from mot_plugin.report.scores import METHODS, Checkpoint, Method
@@ -30,9 +31,9 @@ def table1(board: Board, student: str, source: str) -> Table:
 
 
 def table2(board: Board, source: str) -> Table:
-    """Ablation: base, MTD, STD per teacher and MoT, each at its best checkpoint with the last beside it."""
+    """Ablation: every way to use the teachers, each at its best checkpoint with the last beside it."""
     rows, shown = [], []
-    for series in _all_series(board, ("base", "MTD", "STD", "MoT")):
+    for series in _all_series(board, ("base", "MTD", "STD", "MTD-matched", "STD-matched", "one-shot", "MoT")):
         best, last = board.best(series), series[-1]
         checkpoint = best or last
         shown.append(checkpoint)
@@ -40,11 +41,11 @@ def table2(board: Board, source: str) -> Table:
         rows.append(
             (
                 source,
-                checkpoint.title,
+                board.title(checkpoint),
                 *_scores(board, checkpoint),
                 (verdict.gain(board, checkpoint, BASE) or MISSING) if has_gain else NOT_APPLICABLE,
-                checkpoint.when if best and has_gain else NOT_APPLICABLE,
-                f"{_average(board, last)} ({last.when})" if has_gain else NOT_APPLICABLE,
+                (checkpoint.when if best and has_gain else "") or NOT_APPLICABLE,
+                _last(board, last) if has_gain else NOT_APPLICABLE,
             )
         )
     average = "AVG" if len(board.tasks) > 1 else "score"
@@ -81,11 +82,13 @@ def table10(summaries: Sequence[Mapping[str, Any]], missing: Sequence[str] = ())
 def table11(board: Board) -> Table:
     """Every checkpoint and every round; the best of each series is marked."""
     rows = []
-    for series in _all_series(board, ("base", "STD", "MTD", "MoT")):
+    for series in _all_series(board, ("base", "STD", "MTD", "STD-matched", "MTD-matched", "one-shot", "MoT")):
         best = board.best(series) if len(series) > 1 else None
         for checkpoint in series:
             mark = " *" if checkpoint == best else ""
-            rows.append((checkpoint.title, (checkpoint.when or NOT_APPLICABLE) + mark, *_scores(board, checkpoint)))
+            rows.append(
+                (board.title(checkpoint), (checkpoint.when or NOT_APPLICABLE) + mark, *_scores(board, checkpoint))
+            )
     header = ("Method", "Config", *_score_header(board))
     notes = (*_score_notes(board), *_selection_note(board, mark="A star marks the best. The "))
     return Table("Table 11: every checkpoint and round", header, tuple(rows), notes)
@@ -124,6 +127,10 @@ def _average(board: Board, checkpoint: Checkpoint) -> str:
     return MISSING if average is None else rounding.plus_minus(str(average), board.average_stderr(checkpoint))
 
 
+def _last(board: Board, last: Checkpoint) -> str:
+    return _average(board, last) + (f" ({last.when})" if last.when else "")
+
+
 def _selection_note(board: Board, methods: Sequence[Method] = METHODS, *, mark: str = "The ") -> list[str]:
     """What "best" means, for a table in which something was picked."""
     if not any(len(series) > 1 and board.best(series) for series in _all_series(board, methods)):
@@ -139,6 +146,26 @@ def _score_notes(board: Board, methods: Sequence[Method] = METHODS) -> list[str]
         if not found:
             continue
         sizes.append(f"{name} {' and '.join(found)}" + (" (not comparable)" if len(found) > 1 else ""))
-    lines = [f"Problems x answers to each: {', '.join(sizes)}; ± is one standard error over problems."] if sizes else []
+    lines = (
+        [
+            f"Problems x answers to each: {', '.join(sizes)}; ± is one standard error over problems, of a gain paired by problem."
+        ]
+        if sizes
+        else []
+    )
+    lines += _chance_notes(board, methods)
     missing = board.missing(methods)
     return [*lines, f"Missing: {', '.join(missing)}."] if missing else lines
+
+
+def _chance_notes(board: Board, methods: Sequence[Method]) -> list[str]:
+    """Which cells guessing explains."""
+    found: dict[str, list[str]] = {}
+    for task, name in zip(board.tasks, _score_header(board), strict=False):
+        for one in (one for one in board.checkpoints if one.method in methods):
+            score = board.score(one, task)
+            if score is None or score.chance is None or not score.hits:
+                continue
+            if words := levels.at_chance(levels.level(score.hits), score.problems, score.chance):
+                found.setdefault(f"{name} {words}", []).append(board.name(one))
+    return [f"{words}: {', '.join(names)}." for words, names in found.items()]

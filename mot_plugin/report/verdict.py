@@ -2,48 +2,56 @@
 
 from collections.abc import Sequence
 
+from mot_plugin.evals import selection_bias
+from mot_plugin.evals.paired import Paired
 from mot_plugin.report import rounding
 from mot_plugin.report.board import BASE, Board
-from mot_plugin.report.scores import METHODS, Checkpoint
+from mot_plugin.report.scores import METHODS, Checkpoint, Method
 
 SELECTED = "selected on the test problems themselves, which flatters it"
 BELOW = "not distinguishable"
+AGAINST: tuple[Method, ...] = ("MTD", "STD", "MTD-matched", "STD-matched", "one-shot")
+"""What MoT is compared with, each by its best."""
 
 
 def sentences(board: Board) -> list[str]:
     """The verdict of a run: each method's best against the base, MoT against the others, how the best was chosen."""
-    mot, mtd, std = board.best_of("MoT"), board.best_of("MTD"), board.best_of("STD")
+    mot = board.best_of("MoT")
+    others = [best for method in AGAINST if (best := board.best_of(method)) is not None]
     found = [] if board.average(BASE) is not None else ["The base has no complete score, so there are no gains yet."]
     if mot is None and any(board.series("MoT")):
         found.append("MoT has no complete score yet.")
-    found += [_against(board, one, BASE) for one in (mot, mtd, std) if one is not None and _both(board, one, BASE)]
+    chosen = [mot, *others] if mot is not None else others
+    found += [_against(board, one, BASE) for one in chosen if _both(board, one, BASE)]
     if mot is not None:
-        found += [_against(board, mot, other) for other in (mtd, std) if other is not None]
+        found += [_against(board, mot, other) for other in others]
         found += _freedom(board)
-    for series in board.series("MoT"):
-        found += _selection(board, series)
+    for method in ("MoT", *AGAINST):
+        found += _selection(board, method)
     return found
 
 
 def notes(board: Board, candidates: Sequence[Checkpoint], reference: Checkpoint) -> list[str]:
     """Which candidates cannot be told from `reference` by the paired outcomes; empty when all can."""
     pairs = [(c, board.difference(c, reference)) for c in candidates if c != reference and _both(board, c, reference)]
-    unknown = [c.name for c, difference in pairs if difference is None or difference.stderr is None]
-    close = [
-        c.name for c, difference in pairs if difference and not difference.distinguishable and c.name not in unknown
-    ]
-    lines = []
+    unknown = [board.name(c) for c, difference in pairs if difference is None]
+    close = [board.name(c) for c, difference in pairs if difference is not None and not difference.distinguishable]
+    name, lines = board.name(reference), []
     if close:
         lines.append(
-            f"{BELOW.capitalize()} from {reference.name} (difference below two standard errors, paired by problem): "
-            f"{', '.join(close)}."
+            f"{BELOW.capitalize()} from {name} (paired by problem: 0 lies in the 95 % interval of the difference, or the "
+            f"sign-flip test has p of 0.05 or more): {', '.join(close)}."
         )
     if unknown:
         lines.append(
-            f"No paired standard error against {reference.name} (outcomes per problem are not there, are of other "
-            f"problems, or there is one problem only): {', '.join(unknown)}."
+            f"Not paired with {name} (outcomes per problem are not there, or are of other problems): {', '.join(unknown)}."
         )
     return lines
+
+
+def word(found: Paired) -> str:
+    """higher, lower, or that this cannot be told."""
+    return BELOW if not found.distinguishable else "higher" if found.value > 0 else "lower"
 
 
 def gain(board: Board, left: Checkpoint, right: Checkpoint) -> str | None:
@@ -61,30 +69,39 @@ def _both(board: Board, left: Checkpoint, right: Checkpoint) -> bool:
 
 def _against(board: Board, left: Checkpoint, right: Checkpoint) -> str:
     difference = board.difference(left, right)
-    if difference is None or difference.stderr is None:
-        judgement = "without a paired standard error to judge it by"
-    elif difference.distinguishable:
-        judgement = "at least two standard errors"
+    if difference is None:
+        judgement = ", without a paired error to judge it by"
     else:
-        judgement = f"{BELOW} from no difference (below two standard errors)"
+        low, high = rounding.percent(difference.low), rounding.percent(difference.high)
+        size = f"95 % interval {low} to {high}, {rounding.probability(difference.p)}"
+        judgement = f" ({size})" if difference.distinguishable else f", {BELOW} ({size})"
     return (
-        f"{left.name} scores {board.average(left)}, {right.name} {board.average(right)}: "
-        f"{gain(board, left, right)} points, {judgement}."
+        f"{board.name(left)} scores {board.average(left)}, {board.name(right)} {board.average(right)}: "
+        f"{gain(board, left, right)} points{judgement}."
     )
 
 
-def _selection(board: Board, series: Sequence[Checkpoint]) -> list[str]:
-    best, last = board.best(series), series[-1]
-    if best is None or len(series) == 1:
+def _selection(board: Board, method: Method) -> list[str]:
+    """How the best of a method was chosen, and by how much that flatters it; of MoT also what the last round says."""
+    best, every = board.best_of(method), [one for series in board.series(method) for one in series]
+    if best is None or len(every) == 1:
         return []
-    chosen = f"{best.name} is the best of {sum(board.average(one) is not None for one in series)}, {SELECTED}"
+    last = next(series[-1] for series in board.series(method) if best in series)
+    complete = sum(board.average(one) is not None for one in every)
+    found = board.selection(every, best)
+    if found is not None:
+        said = [selection_bias.sentence(found, board.name(best))]
+    else:
+        said = [f"{board.name(best)} is the best of {complete}, {SELECTED}."] if complete > 1 else []
+    if method != "MoT":
+        return said
     if best == last:
-        return [f"{chosen}; it is also the last."]
+        return [*said, f"{board.name(best)} is also the last."]
     if board.average(last) is None:
-        return [f"{chosen}; the last, {last.when}, has no complete score."]
+        return [*said, f"The last, {last.when}, has no complete score."]
     if board.average(BASE) is None:
-        return [f"{chosen}; the last, {last.when}, scores {board.average(last)}."]
-    return [f"{chosen}; judge MoT by the last: {_against(board, last, BASE)}"]
+        return [*said, f"The last, {last.when}, scores {board.average(last)}."]
+    return [*said, f"Judge MoT by the last: {_against(board, last, BASE)}"]
 
 
 def _freedom(board: Board) -> list[str]:

@@ -12,12 +12,12 @@ from typing import Any, Self
 import pydantic
 
 from mot_plugin.errors import FileError
-from mot_plugin.report import markdown, merges, tables, verdict
+from mot_plugin.report import answer_rates, judged, markdown, merges, other_purposes, tables, verdict
 from mot_plugin.report.board import Board
 from mot_plugin.report.scores import Checkpoint, Method, Purpose, Score, from_tasks
 
 # Outcomes per problem stay in each scores.json: a report is for reading.
-COLUMNS = [field.name for field in dataclasses.fields(Score) if field.name not in ("hits", "doc_hashes")]
+COLUMNS = [field.name for field in dataclasses.fields(Score) if field.name not in ("chance", "hits", "doc_hashes")]
 
 
 class Row(pydantic.BaseModel):
@@ -108,10 +108,11 @@ def content(config: Config) -> Content:
     Raises FileError for one that is there and cannot be read as such.
     """
     found = tuple(score for row in config.rows for score in _row_scores(row))
+    in_metric = [score for score in found if score.metric == config.metric]
     board = Board(
         checkpoints=tuple(row.checkpoint for row in config.rows if row.purpose == "main"),
         tasks=tuple(config.tasks or sorted({score.task for score in found if score.purpose == "main"})),
-        scores=tuple(score for score in found if score.metric == config.metric and score.purpose == "main"),
+        scores=tuple(score for score in in_metric if score.purpose == "main"),
     )
     # Corpora are shared between recipes; what their source is called is this recipe's word.
     summaries = [_named(_load(path), config.source) for path in config.corpora if Path(path).is_file()]
@@ -122,6 +123,14 @@ def content(config: Config) -> Content:
         "table10": tables.table10(summaries, lost),
         "table11": tables.table11(board),
     }
+    made |= dict(other_purposes.general(config.student, config.source, config.teachers, in_metric))
+    optional = {
+        "probe": other_purposes.probe(in_metric),
+        "comparisons": judged.comparisons(board),
+        "choices": judged.choices(board),
+        "answers": answer_rates.table(board, found),
+    }
+    made |= {name: table for name, table in optional.items() if table is not None}
     if (merged := merges.table(config.merges)) is not None:
         made["merges"] = merged
     return Content(board, found, made, tuple(verdict.sentences(board)))

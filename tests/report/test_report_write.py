@@ -9,7 +9,8 @@ import pytest
 from mot_plugin.errors import FileError
 from mot_plugin.report import write
 
-FILES = ["report.md", "scores.csv", "scores.json", "table1.md", "table10.md", "table11.md", "table2.md", "verdict.md"]
+TABLES = ["answers.md", "comparisons.md", "table1.md", "table10.md", "table11.md", "table2.md"]
+FILES = sorted([*TABLES, "report.md", "scores.csv", "scores.json", "verdict.md"])
 
 
 def tasks(hits: list[list[int]]) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mot_plugin.evals import statistics
-from mot_plugin.report import markdown, tables, verdict
+from mot_plugin.report import answer_rates, judged, markdown, other_purposes, tables, verdict
 from mot_plugin.report.board import BASE, Board
 from mot_plugin.report.scores import Checkpoint, Score
 
@@ -80,6 +81,7 @@ def report(board: Board) -> str:
         markdown.render(tables.table1(board, "Qwen3-8B", "boba-200")),
         markdown.render(tables.table2(board, "boba-200")),
         markdown.render(tables.table11(board)),
+        *(markdown.render(table) for table in (judged.comparisons(board), judged.choices(board)) if table is not None),
     ]
     return "\n".join(parts)
 
@@ -103,6 +105,79 @@ def test_nothing_there_yet() -> None:
 
 def test_corpora() -> None:
     same_text("corpora.md", markdown.render(tables.table10(SUMMARIES, ["artifacts/corpus-x/summary.json"])))
+
+
+def test_one_shot_and_matched_baselines() -> None:
+    """They stand in Tables 2 and 11 by their number of steps, and MoT is compared with them."""
+    more = (Checkpoint("MTD-matched", step=300), Checkpoint("MTD-matched", step=600), Checkpoint("one-shot"))
+    more += (Checkpoint("STD-matched", "qwq", step=600),)
+    checkpoints = (BASE, *more, Checkpoint("MoT", round=1))
+    solved = dict(zip(checkpoints, (2, 5, 6, 4, 9, 20), strict=True))
+    hits = {one: [[int(number < count)] for number in range(24)] for one, count in solved.items()}
+    board = Board(checkpoints, ("t",), tuple(score(one, "t", table) for one, table in hits.items()))
+    assert [row[1] for row in tables.table2(board, "s").rows] == [
+        "Base",
+        "MTD-600 (ALL TEACHERS)",
+        "STD-600 (qwq)",
+        "One-shot merge",
+        "MoT",
+    ]
+    assert [row[0] for row in tables.table11(board).rows][1:4] == [
+        "STD-600 (qwq)",
+        "MTD-600 (ALL TEACHERS)",
+        "MTD-600 (ALL TEACHERS)",
+    ]
+    said = " ".join(verdict.sentences(board))
+    for other in ("MTD-600 (ALL TEACHERS) step 600", "STD-600 (qwq) step 600", "One-shot merge"):
+        assert f"MoT round 1 scores 83.33, {other} " in said
+    assert "MTD-600 (ALL TEACHERS) step 600 is the best of 2" in said
+
+
+def test_what_guessing_explains_is_said() -> None:
+    mot = Checkpoint("MoT", round=1)
+    near, far = [[int(i < 6)] for i in range(20)], [[int(i < 18)] for i in range(20)]
+    scores = (replace(score(BASE, "t", near), chance=0.25), replace(score(mot, "t", far), chance=0.25))
+    notes = " ".join(tables.table2(Board((BASE, mot), ("t",), scores), "s").notes)
+    assert "T within 3 standard errors of guessing (25.0%)" in notes
+    assert "answers are read: Base." in notes
+
+
+def test_how_answers_were_given() -> None:
+    board = evaluated(("mot_aime24",))
+    rates = {"truncated": 0.125, "no_answer": 0.0, "pass_at_k": 0.9, "string_match": 0.5}
+    one = board.scores[0]
+    found = [one, *(replace(one, metric=name, value=value, stderr=0.01, hits=()) for name, value in rates.items())]
+    table = answer_rates.table(board, found)
+    assert table is not None
+    assert table.header[3:] == ("n x k", "pass@k", "truncated", "no answer", "string match")
+    assert table.rows[0][3:6] == ("30 x 16", "90.00 ± 1.00", "12.50 ± 1.00")
+    assert len(table.rows) == 1
+    assert answer_rates.table(board, board.scores) is None
+
+
+def test_other_purposes_have_tables_of_their_own() -> None:
+    base, std, mot = BASE, Checkpoint("STD"), Checkpoint("MoT", round=2)
+    general = [
+        replace(score(one, task, [[1, 0], [int(one == mot), 0]]), purpose="general")
+        for one in (base, std, mot)
+        for task in ("mot_ceval", "mot_supergpqa", "mot_ifeval")
+    ]
+    made = dict(other_purposes.general("S", "boba-200", ["qwq", "r1"], general))
+    assert list(made) == ["table3"]
+    assert made["table3"].header == ("Dataset", "Base model", "Config", "CEV", "SG", "IFE", "Avg drop")
+    assert [row[-1].split(" ")[0] for row in made["table3"].rows] == ["-", "0.00", "↑25.00"]
+    assert other_purposes.probe(general) is None
+    mixed = [
+        replace(score(Checkpoint(method), "mot_aime24_64", [[1], [0]]), purpose="probe", share=share)
+        for method in ("MTD", "MoT")
+        for share in (0.0, 0.5, 1.0)
+        if (method, share) != ("MoT", 0.5)
+    ]
+    probed = other_purposes.probe(mixed)
+    assert probed is not None
+    assert probed.header == ("lambda", "MTD (ALL TEACHERS) AIME24_64", "MoT AIME24_64")
+    assert [row[0] for row in probed.rows] == ["0", "0.5", "1"]
+    assert probed.rows[1][2] == tables.MISSING
 
 
 def test_best_is_the_earliest_of_equals() -> None:
@@ -129,7 +204,7 @@ def test_other_problems_are_not_paired() -> None:
     board = Board((BASE, mot), ("t",), (score(BASE, "t", [[0], [1]]), score(mot, "t", [[1], [1], [0]])))
     notes = " ".join(tables.table1(board, "student", "source").notes)
     assert "2 x 1 and 3 x 1 (not comparable)" in notes
-    assert "No paired standard error against Base" in notes
+    assert "Not paired with Base" in notes
 
 
 def test_markdown_escapes_its_own_sign() -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mot_plugin.errors import FileError
 from mot_plugin.report.paper import names
 from mot_plugin.report.paper.entries import Entry, Experiment
-from mot_plugin.report.scores import Method, Purpose
+from mot_plugin.report.scores import Method, Purpose, Score
 
 SCORES = "report/scores.json"
 CONFIG = "configs/report.report.json"
@@ -94,6 +94,12 @@ def entries(runs: Iterable[Run]) -> tuple[Entry, ...]:
     return tuple(entry for run in runs for entry in run.entries)
 
 
+def entries_of(student: str, source: str, teachers: Sequence[str], scores: Sequence[Score]) -> tuple[Entry, ...]:
+    """Of one run whose scores are at hand, all in one metric."""
+    of = Experiment(names.key(student), names.key(source), frozenset(map(names.key, teachers)))
+    return tuple(_entry(score, of, 0, "") for score in scores)
+
+
 def _teachers(found: _Scores) -> list[str]:
     """The recipe's; a report without them was written before they were, and names those that were trained on alone."""
     named = (row.teacher for row in found.scores if row.teacher)
@@ -104,7 +110,7 @@ def _shown(rows: Sequence[_Row], metric: str) -> Iterator[_Row]:
     return (row for row in rows if row.metric == metric and row.purpose in ("main", "general"))
 
 
-def _entry(row: _Row, of: Experiment, seed: int, run: str) -> Entry:
+def _entry(row: _Row | Score, of: Experiment, seed: int, run: str) -> Entry:
     teacher = names.key(row.teacher) if row.teacher else None
     if row.method == "base":
         experiment = Experiment(of.student)
