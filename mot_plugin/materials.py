@@ -9,8 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from mot_plugin import shipped
 from mot_plugin.errors import FileError
 from mot_plugin.evals import catalogue, kept
@@ -187,8 +185,7 @@ def _tasks(wanted: Sequence[str], where: str) -> tuple[lm_eval.TaskFile, ...]:
 def _data_paths(tasks: tuple[lm_eval.TaskFile, ...]) -> Iterator[str]:
     for file in tasks:
         if file.path.endswith(".yaml"):
-            parsed = yaml.load(file.text, lm_eval.Loader)  # noqa: S506
-            path = (parsed.get("dataset_kwargs") or {}).get("path")
+            path = (lm_eval.parsed(file.text).get("dataset_kwargs") or {}).get("path")
             if path:
                 yield str(path)
 

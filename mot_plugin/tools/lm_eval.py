@@ -1,5 +1,6 @@
 """lm-evaluation-harness 0.4.13: the one place that knows its flags, its task files and its progress line."""
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -141,10 +142,14 @@ def needs_hub(files: Sequence[TaskFile]) -> bool:
 
 
 def _parsed(file: TaskFile) -> dict[str, Any]:
-    if file.path.endswith(".py"):
-        return {}
-    parsed = yaml.load(file.text, Loader)  # noqa: S506  (a SafeLoader with one more word)
-    return parsed if isinstance(parsed, dict) else {}
+    return {} if file.path.endswith(".py") else parsed(file.text)
+
+
+@functools.cache
+def parsed(text: str) -> dict[str, Any]:
+    """What a task file says, to be read only. Remembered: a plan asks dozens of times, and PyYAML takes milliseconds."""
+    found = yaml.load(text, Loader)  # noqa: S506  (a SafeLoader with one more word)
+    return found if isinstance(found, dict) else {}
 
 
 def science(model_args: Mapping[str, Any]) -> dict[str, Any]:

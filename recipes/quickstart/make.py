@@ -40,7 +40,7 @@ CHAT = """\
 {%- endif %}"""
 
 SEED = 7
-TESTS, PROMPTS = 100, 150
+TESTS, EASIER, PROMPTS = 100, 40, 150
 STEPS, BATCH, PEAK, WARMUP = 1100, 32, 3e-3, 50
 
 
@@ -169,19 +169,20 @@ def main(folder: Path) -> None:
     torch.set_flush_denormal(True)
     taken: set[str] = set()
     tests, prompts = distinct(Random(SEED), TESTS, taken), distinct(Random(SEED + 2), PROMPTS, taken)
-    write_rows(
-        folder / "problems.jsonl",
-        [{"id": f"test-{n:03d}", "problem": p.text, "answer": str(p.answer)} for n, p in enumerate(tests, 1)],
-    )
+    # Of these the student's schooling has met a few: the stream of its lessons, and so the student, is older than they are.
+    easier = distinct(Random(SEED + 4), EASIER, taken, steps=1)
+    for name, asked in (("problems", tests), ("one_step", easier)):
+        rows = [{"id": f"test-{n:03d}", "problem": p.text, "answer": str(p.answer)} for n, p in enumerate(asked, 1)]
+        write_rows(folder / f"{name}.jsonl", list(rows))
     for teacher in TEACHERS:
         write_traces(folder / "traces" / f"{teacher}.jsonl", teacher, prompts)
 
-    rng, asked = Random(SEED + 3), {problem.text for problem in tests}
-    lessons = [lesson(rng, asked) for _ in range(2000)]
+    rng, unseen = Random(SEED + 3), {problem.text for problem in tests}
+    lessons = [lesson(rng, unseen) for _ in range(2000)]
     voices = [trace(rng, teacher, problem).text for problem, _ in lessons[:200] for teacher in TEACHERS]
     tokenizer = teach_tokenizer([p.user for p, _ in lessons] + [text for _, text in lessons] + voices)
     model = new_student(tokenizer)
-    teach(model, tokenizer, asked)
+    teach(model, tokenizer, unseen)
 
     student = folder / "student"
     shutil.rmtree(student, ignore_errors=True)

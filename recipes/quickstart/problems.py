@@ -62,11 +62,11 @@ def draw(rng: Random, steps: int = 2) -> Problem:
     return Problem(_worded(rng, first, changes), first, tuple(changes))
 
 
-def distinct(rng: Random, count: int, taken: set[str]) -> list[Problem]:
+def distinct(rng: Random, count: int, taken: set[str], steps: int = 2) -> list[Problem]:
     """Problems that nobody asked yet; `taken` learns them."""
     found: list[Problem] = []
     while len(found) < count:
-        problem = draw(rng)
+        problem = draw(rng, steps)
         if problem.text not in taken:
             taken.add(problem.text)
             found.append(problem)
