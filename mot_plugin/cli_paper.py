@@ -24,6 +24,13 @@ class Groups(StrEnum):
     corrected = "corrected"
 
 
+class Choice(StrEnum):
+    """Which checkpoint or round stands for a method."""
+
+    best = "best"
+    last = "last"
+
+
 def paper(
     runs: Annotated[
         list[Path] | None, typer.Argument(metavar="RUN...", help="Run folders; none for the paper's own numbers")
@@ -36,6 +43,9 @@ def paper(
     groups: Annotated[
         Groups, typer.Option("--groups", help="Table 3 as printed, or with SuperGPQA and SimpleQA exchanged")
     ] = Groups.paper,
+    choose: Annotated[
+        Choice, typer.Option("--choose", help="The runs' best checkpoint or round by AVG, as the paper, or the last")
+    ] = Choice.best,
     whole: Annotated[
         bool, typer.Option("--whole", help="Show all of the paper's students and sources, with holes")
     ] = False,
@@ -52,6 +62,7 @@ def paper(
         beside_paper=against is Against.paper,
         whole=whole,
         grouping=groups.value,
+        rule=choose.value,
         shifted=names.key(shifted) if shifted else None,
     )
     made = all_tables.of_runs([read(run) for run in runs or []], wanted)

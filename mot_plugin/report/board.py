@@ -1,7 +1,7 @@
 """Board: the scores of one run in one metric, with the questions that every table asks of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from mot_plugin.evals import paired, selection_bias, statistics
@@ -29,6 +29,11 @@ class Board:
     checkpoints: tuple[Checkpoint, ...]
     tasks: tuple[str, ...]
     scores: tuple[Score, ...]
+    # Both take long, and several tables and sentences ask for the same.
+    _differences: dict[tuple[Checkpoint, Checkpoint], Paired | None] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    _selections: dict[tuple[Checkpoint, ...], Selection | None] = field(default_factory=dict, compare=False, repr=False)
 
     def score(self, checkpoint: Checkpoint, task: str) -> Score | None:
         """The score of one cell."""
@@ -72,16 +77,24 @@ class Board:
 
         None unless both models have hits for the same problems in every task.
         """
-        one, other = self.outcomes(left), self.outcomes(right)
-        if one is None or other is None or one.problems != other.problems:
-            return None
-        return paired.averaged(list(zip(one.tables, other.tables, strict=True)))
+        if (left, right) not in self._differences:
+            one, other = self.outcomes(left), self.outcomes(right)
+            same = one is not None and other is not None and one.problems == other.problems
+            pairs = list(zip(one.tables, other.tables, strict=True)) if one and other and same else []
+            self._differences[left, right] = paired.averaged(pairs) if pairs else None
+        return self._differences[left, right]
 
     def selection(self, candidates: Sequence[Checkpoint], winner: Checkpoint) -> Selection | None:
         """How far the winner's average is luck of having been chosen; None without hits, or where problems differ.
 
         Its score is the printed one: this is said beside it.
         """
+        asked = (*candidates, winner)
+        if asked not in self._selections:
+            self._selections[asked] = self._selected(candidates, winner)
+        return self._selections[asked]
+
+    def _selected(self, candidates: Sequence[Checkpoint], winner: Checkpoint) -> Selection | None:
         found = {one: outcomes for one in candidates if (outcomes := self.outcomes(one)) is not None}
         average = self.average(winner)
         if len(found) < 2 or winner not in found or average is None or len({o.problems for o in found.values()}) > 1:

@@ -16,6 +16,9 @@ PROBE = (
 )
 
 
+_BASE = Checkpoint("base").title
+
+
 def general(student: str, source: str, teachers: Sequence[str], scores: Sequence[Score]) -> Iterator[tuple[str, Table]]:
     """Tables 3 and 4, each where some model has scores for it."""
     found = [score for score in scores if score.purpose in ("main", "general")]
@@ -32,10 +35,12 @@ def general(student: str, source: str, teachers: Sequence[str], scores: Sequence
 def probe(scores: Sequence[Score]) -> Table | None:
     """One row per lambda, a column per model and task; None where nothing was probed."""
     found = {(_whose(s), s.task, s.share): s for s in scores if s.purpose == "probe" and s.share is not None}
-    if not found:
+    columns = list(dict.fromkeys((whose, task) for whose, task, _ in found if whose != _BASE))
+    if not columns:
         return None
-    columns = list(dict.fromkeys((whose, task) for whose, task, _ in found))
     shares = sorted({share for *_, share in found})
+    # All lines end at one base, which is evaluated once.
+    found |= {(whose, task, 1.0): end for whose, task in columns if (end := found.get((_BASE, task, 1.0)))}
     rows = tuple(
         (f"{share:g}", *(_cell(found.get((whose, task, share))) for whose, task in columns)) for share in shares
     )

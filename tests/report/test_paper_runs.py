@@ -6,8 +6,10 @@ import pytest
 from paper_runs import TEACHERS, corpora, report
 
 from mot_plugin.errors import FileError
+from mot_plugin.report.paper import all_tables, holes
 from mot_plugin.report.paper.all_tables import Wanted, of_runs
 from mot_plugin.report.paper.runs import read
+from mot_plugin.report.paper.scene import scene
 from mot_plugin.report.table import MISSING, Table
 
 ALONE = Wanted(beside_paper=False)
@@ -86,6 +88,26 @@ def test_two_seeds_are_a_mean_with_a_deviation(tmp_path: Path) -> None:
     assert cells(tables[1], "QWEN3-8B + BOBA-200 (MoT)")[2:] == ("75.21 ± 1.77", "↑4.38 ± 1.77")
     assert cells(tables[1], "QWEN3-8B")[2] == "70.83 ± 3.54"
     assert "run with 2 seeds: mean ± standard deviation" in notes(tables[1])
+
+
+def test_the_last_instead_of_the_best(tmp_path: Path) -> None:
+    tables = made(report(tmp_path / "one"), wanted=Wanted(beside_paper=False, rule="last"))
+    assert cells(tables[1], "QWEN3-8B + BOBA-200 (MoT)")[2] == "72.71 ± 3.54"
+    assert "chosen by nobody" in notes(tables[1])
+    assert "flatters" not in notes(tables[1])
+
+
+def test_every_recipe_that_tables_ask_for_is_shipped() -> None:
+    """The paper's own layout without any run: whatever it has a number for, some recipe makes."""
+    paper = all_tables.paper_results("paper")
+    asked = {
+        (one, holes.recipe(one, number, paper))
+        for number, maker in all_tables.MAKERS.items()
+        for one in maker(scene(paper)).wants
+        if one.method != "base"
+    }
+    assert len(asked) > 40
+    assert {one for one, name in asked if name is None} == set()
 
 
 def test_one_seed_twice_counts_once_and_is_said(tmp_path: Path) -> None:

@@ -170,14 +170,16 @@ def test_other_purposes_have_tables_of_their_own() -> None:
     mixed = [
         replace(score(Checkpoint(method), "mot_aime24_64", [[1], [0]]), purpose="probe", share=share)
         for method in ("MTD", "MoT")
-        for share in (0.0, 0.5, 1.0)
+        for share in (0.0, 0.5)
         if (method, share) != ("MoT", 0.5)
     ]
+    mixed.append(replace(score(BASE, "mot_aime24_64", [[1], [1]]), purpose="probe", share=1.0))
     probed = other_purposes.probe(mixed)
     assert probed is not None
     assert probed.header == ("lambda", "MTD (ALL TEACHERS) AIME24_64", "MoT AIME24_64")
     assert [row[0] for row in probed.rows] == ["0", "0.5", "1"]
     assert probed.rows[1][2] == tables.MISSING
+    assert probed.rows[2] == ("1", "100.00 ± 0.00", "100.00 ± 0.00")
 
 
 def test_best_is_the_earliest_of_equals() -> None:

@@ -17,7 +17,7 @@ from mot_plugin.report.paper import (
     teacher_tables,
 )
 from mot_plugin.report.paper.entries import Entry
-from mot_plugin.report.paper.results import Results
+from mot_plugin.report.paper.results import Results, Rule
 from mot_plugin.report.paper.runs import Run, entries
 from mot_plugin.report.paper.scene import Grouping, Scene, scene
 from mot_plugin.report.paper.sheet import Sheet
@@ -45,12 +45,13 @@ _EXCHANGED = {"mot_supergpqa": "mot_simpleqa", "mot_simpleqa": "mot_supergpqa"}
 @dataclass(frozen=True)
 class Wanted:
     """What to show: `beside_paper`, the paper's numbers beside those of the runs; `whole`: its whole matrix of students and
-    sources, with holes. `shifted`: the teacher of Table 6."""
+    sources, with holes. `shifted`: the teacher of Table 6. `rule`: what stands for a series of the runs'."""
 
     beside_paper: bool = True
     whole: bool = False
     grouping: Grouping = "paper"
     shifted: str | None = None
+    rule: Rule = "best"
 
 
 def of_runs(runs: Sequence[Run], wanted: Wanted = Wanted()) -> dict[int, Table]:
@@ -58,7 +59,7 @@ def of_runs(runs: Sequence[Run], wanted: Wanted = Wanted()) -> dict[int, Table]:
     paper = paper_results(wanted.grouping)
     if not runs:
         return of_paper(paper, wanted)
-    mine = Results(entries(runs))
+    mine = Results(entries(runs), rule=wanted.rule)
     shown = scene(mine, grouping=wanted.grouping, shifted=wanted.shifted)
     if wanted.whole:
         shown = replace(

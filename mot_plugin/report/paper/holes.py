@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from mot_plugin import shipped
 from mot_plugin.report.paper import names
 from mot_plugin.report.paper.entries import Experiment
 from mot_plugin.report.paper.results import Results
@@ -9,7 +10,8 @@ from mot_plugin.report.paper.runs import Run
 
 GENERAL = (3, 4)
 """Tables of other benchmarks than the ones that methods are compared by."""
-OF_PAPER = ("base", "STD", "MTD", "MoT")
+MORE = {"one-shot": "-one-shot", "STD-matched": "-matched", "MTD-matched": "-matched"}
+"""Methods that the paper has not, and how recipes with them are named."""
 
 
 def commands(
@@ -25,7 +27,7 @@ def commands(
         run = next((run for run in runs if run.missing and _covers(run, one)), None)
         if run is not None:
             again[run.folder] = len(run.missing)
-        elif (name := recipe(one, paper)) is not None:
+        elif (name := recipe(one, table, paper)) is not None:
             recipes[f"`mot-plugin run recipes/paper/{name}.yaml`"] = None
         else:
             unknown[one.title] = None
@@ -40,20 +42,26 @@ def commands(
     return said
 
 
-def recipe(one: Experiment, paper: Results) -> str | None:
-    """The stem of the shipped recipe that makes an experiment; None for a student, source or method that the paper has not."""
+def recipe(one: Experiment, table: int, paper: Results) -> str | None:
+    """The stem of the shipped recipe that makes an experiment for a table; None where none of them does."""
     source = one.source or next(iter(paper.sources))
-    if one.student not in paper.students or source not in paper.sources or one.method not in OF_PAPER:
-        return None
-    stem = f"{one.student}-{names.file_word(source)}"
-    taught = next((known for teacher in one.pool if (known := names.taught(teacher))), None)
-    full = paper.full(one.student, source)
+    stem = f"{one.student}-{names.file_word(source)}{_variant(one, table, paper.full(one.student, source))}"
+    return stem if shipped.path("recipes", "paper", f"{stem}.yaml").is_file() else None
+
+
+def _variant(one: Experiment, table: int, full: frozenset[str]) -> str:
+    """What the recipe's name has after student and source."""
+    taught = next((teacher for teacher in one.pool if names.taught(teacher)), None)
     if taught:
-        return f"{stem}-taught-by-{taught[0]}"
+        return f"-taught-by-{taught}"
+    if table in GENERAL:
+        return "-general"
+    if one.method in MORE:
+        return MORE[one.method]
     if one.method != "MoT" or one.pool >= full or not one.pool:
-        return stem
+        return ""
     gone = full - one.pool
-    return f"{stem}-no-{names.teacher_word(next(iter(gone)))}" if len(gone) == 1 else f"{stem}-peers"
+    return f"-no-{names.teacher_word(next(iter(gone)))}" if len(gone) == 1 else "-peers"
 
 
 def _there(one: Experiment, table: int, results: Results) -> bool:

@@ -104,6 +104,8 @@ def choice(s: Scene, sheet: Sheet) -> list[str]:
     picked = _picked(s, sheet)
     if not picked:
         return []
+    if s.results.rule == "last":
+        return ["Each method's last checkpoint or round: chosen by nobody, so not flattered."]
     said = [
         "Each method's best checkpoint or round by AVG, the earliest of equals: chosen on the test problems themselves, "
         "which flatters it."

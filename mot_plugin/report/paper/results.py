@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 from mot_plugin.report.paper import names
 from mot_plugin.report.paper.entries import Entry, Experiment, Point
@@ -12,12 +13,20 @@ from mot_plugin.report.scores import Purpose
 _Series = dict[tuple[Experiment, int, int], list[Point]]
 
 
+Rule = Literal["best", "last"]
+"""best: the highest AVG on the test problems themselves, as the paper chooses; last: the end of the training, chosen by nobody."""
+
+
 @dataclass(frozen=True)
 class Results:
-    """`baselines`: for each table, the paper's table whose base it goes by; runs have one base each and need none."""
+    """`baselines`: for each table, the paper's table whose base it goes by; runs have one base each and need none.
+
+    `rule`: what stands for a series that nobody published a choice from.
+    """
 
     entries: tuple[Entry, ...]
     baselines: Mapping[int, int] = field(default_factory=dict)
+    rule: Rule = "best"
 
     @cached_property
     def students(self) -> tuple[str, ...]:
@@ -63,7 +72,7 @@ class Results:
         return [sorted(points, key=lambda point: point.when) for points in found]
 
     def chosen(self, experiment: Experiment) -> list[Point]:
-        """Per seed the result: the published one, else the highest AVG, the earliest of equals."""
+        """Per seed the result: the published one, else by the rule; of equal AVG the earliest."""
         best = (self.best(points) for points in self.series(experiment))
         return [point for point in best if point is not None]
 
@@ -74,6 +83,8 @@ class Results:
         if published is not None:
             return published
         averages = [(average, point) for point in points if (average := point.average(self.tasks)) is not None]
+        if self.rule == "last":
+            return points[-1] if averages and averages[-1][1] == points[-1] else None
         return max(averages, key=lambda pair: pair[0])[1] if averages else None
 
     def bases(self, student: str, table: int) -> list[Point]:
