@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -113,15 +114,23 @@ def status(
 
 
 @app.command()
-def report(folder: RunFolder) -> None:
+def report(
+    folder: RunFolder,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser")] = False,
+    running: Annotated[bool | None, typer.Option("--running/--ended", hidden=True)] = None,
+) -> None:
     """Make the report again from the artifacts, also of an unfinished run: what is missing is a hole."""
     from mot_plugin import views
     from mot_plugin.folder import Folder
-    from mot_plugin.run import render
+    from mot_plugin.pages.render import render
 
     run_folder = Folder(folder)
-    render(run_folder)
-    views.report(console(), run_folder)
+    page = render(run_folder, running=running)
+    if running is not None:  # asked by the run itself
+        return
+    views.report(console(), run_folder, page.parent)
+    if show and not webbrowser.open(page.resolve().as_uri()):
+        print(f"no browser is known here; the page is {page.resolve()}")
 
 
 @app.command()

@@ -6,23 +6,25 @@ import shutil
 import signal
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from mot_plugin import materials, state
+from mot_plugin import materials, state, stopping
 from mot_plugin import recipe as recipes
 from mot_plugin.blocks import OWN
 from mot_plugin.errors import MissingInput, MissingTool, RunConflict, StepFailed
 from mot_plugin.executors import EXECUTORS, Outcome
 from mot_plugin.folder import Folder, store_of
 from mot_plugin.machine import Machine
+from mot_plugin.materials import Materials
+from mot_plugin.pages import live
 from mot_plugin.plan import plan as make_plan
 from mot_plugin.recipe import Recipe
-from mot_plugin.report import write
 from mot_plugin.state import Status
 from mot_plugin.step import MISSING, Plan, Step
+from mot_plugin.store import Store
 from mot_plugin.supervise import collect, disk_full_in_words, locate, tail
 from mot_plugin.tools.call import beside
 from mot_plugin.views import View
@@ -34,10 +36,13 @@ class Prepared:
 
     recipe: Recipe
     machine: Machine
+    gathered: Materials
     folder: Folder
     plan: Plan
     found: dict[str, Status]
 
+    deciding: str | None = None
+    """The step that says whether another round follows: nothing after it is certain yet."""
     goals: frozenset[str] = frozenset()
     """Kinds of steps that are wanted, with what they need; empty for all."""
 
@@ -45,6 +50,8 @@ class Prepared:
     def todo(self) -> list[Step]:
         """The steps that have to run, in order."""
         wanted = {step.name for step in self.plan.steps if not self.goals or step.kind in self.goals}
+        if self.deciding is not None and not self.goals:
+            wanted = {self.deciding}
         for step in reversed(self.plan.steps):
             wanted |= set(step.needs) if step.name in wanted else set()
         return [step for step in self.plan.steps if step.name in wanted and self.found[step.name].state == "todo"]
@@ -58,8 +65,13 @@ def prepare(recipe_path: Path, machine: Machine) -> Prepared:
     cache = store.root / "digests.json" if store.root.is_dir() else None
     with disk_full_in_words():
         gathered = materials.gather(recipe, recipe_path, machine, cache)
-    made = make_plan(recipe, machine, gathered)
-    return Prepared(recipe, machine, folder, made, state.judge(made, store, folder.parts()))
+    return _judged(recipe, machine, gathered, folder)
+
+
+def _judged(recipe: Recipe, machine: Machine, gathered: Materials, folder: Folder) -> Prepared:
+    store = store_of(machine, folder.root.parent)
+    made, deciding = stopping.rounds(recipe, lambda some: make_plan(some, machine, gathered), store)
+    return Prepared(recipe, machine, gathered, folder, made, state.judge(made, store, folder.parts()), deciding)
 
 
 def run(recipe_path: Path, machine: Machine, view: View, executor: str = "serial", goals: Iterable[str] = ()) -> Folder:
@@ -67,49 +79,61 @@ def run(recipe_path: Path, machine: Machine, view: View, executor: str = "serial
 
     Raises MotError: bad files, missing things, failed steps.
     """
-    ready = replace(prepare(recipe_path, machine), goals=frozenset(goals))
-    folder, store = ready.folder, store_of(machine, ready.folder.root.parent)
+    wanted = frozenset(goals)
+    ready = replace(prepare(recipe_path, machine), goals=wanted)
+    folder = ready.folder
     _refuse_missing(ready)
     with disk_full_in_words(), _locked(folder), _stoppable():
-        # Again, now that no other `run` can change it.
-        ready = replace(ready, found=state.judge(ready.plan, store, folder.parts()))
-        store.root.mkdir(parents=True, exist_ok=True)
-        folder.prepare(ready.plan, machine, recipe_path)
-        for step in ready.plan.steps:
-            if store.fresh(ready.plan.prints[step.name]):
-                folder.link(ready.plan, step, store)
-        if machine.storage.keep == "selected":  # what a killed run had no time to delete
-            collect(folder, ready.plan, store)
-        if not ready.todo:
+        worked = False
+        while True:
+            # Again, now that no other `run` can change it, and after every round that decides about the next one.
+            ready = replace(_judged(ready.recipe, machine, ready.gathered, folder), goals=wanted)
+            worked = worked or bool(ready.todo)
+            _go(ready, recipe_path, view, executor)
+            if ready.deciding is None or ready.goals:
+                break
+        if not ready.goals and not live.complete(folder, ready.plan.prints["report"]):
+            live.Page(folder, view.remark).last()
+        if not worked:
             view.nothing_to_do(folder, ready.goals)
             return folder
-        with view.watching(folder, ready.plan, ready.todo, store) as tell:
-            outcome = EXECUTORS[executor](folder.root.resolve(), ready.todo, tell)
-        if outcome.failed:
-            if not ready.goals:
-                render(folder)
-            raise StepFailed(describe(ready, outcome))
         shutil.rmtree(folder.root / "work", ignore_errors=True)  # empty, or left by steps that are no more
     view.finished(folder, ready.goals)
     return folder
 
 
-def render(folder: Folder) -> None:
-    """Make `report/` again from what artifacts there are; missing ones are holes."""
-    step = folder.plan()["report"]
-    config = write.Config.model_validate_json(next(file.text for file in step.call.files))
-    fresh = folder.root / ".report"
-    shutil.rmtree(fresh, ignore_errors=True)
-    rows = [row.model_copy(update={"scores": str(folder.root / row.scores)}) for row in config.rows]
-    corpora = [str(folder.root / path) for path in config.corpora]
-    merges = [str(folder.root / path) for path in config.merges]
-    write.run(config.model_copy(update={"rows": rows, "corpora": corpora, "merges": merges, "out": str(fresh)}))
-    shown = folder.root / "report"
-    if shown.is_symlink():
-        shown.unlink()
-    elif shown.exists():
-        shutil.rmtree(shown)
-    fresh.rename(shown)
+def _go(ready: Prepared, recipe_path: Path, view: View, executor: str) -> None:
+    """Freeze this plan in the run folder and run what has to run of it. Raises StepFailed."""
+    folder, machine = ready.folder, ready.machine
+    store = _freeze(ready, recipe_path)
+    if machine.storage.keep == "selected":  # what a killed run had no time to delete
+        collect(folder, ready.plan, store)
+    if not ready.todo:
+        return
+    with view.watching(folder, ready.plan, ready.todo, store) as tell:
+        page = nullcontext(tell) if ready.goals else live.following(folder, tell, view.remark)
+        with page as told:
+            outcome = EXECUTORS[executor](folder.root.resolve(), ready.todo, told)
+    if outcome.failed:
+        raise StepFailed(describe(ready, outcome))
+
+
+def _freeze(ready: Prepared, recipe_path: Path) -> Store:
+    """Write the plan and all that its steps read into the run folder; what is done already is linked."""
+    store = store_of(ready.machine, ready.folder.root.parent)
+    store.root.mkdir(parents=True, exist_ok=True)
+    ready.folder.prepare(ready.plan, ready.machine, recipe_path)
+    for step in ready.plan.steps:
+        if store.fresh(ready.plan.prints[step.name]):
+            ready.folder.link(ready.plan, step, store)
+    return store
+
+
+def announce(ready: Prepared, recipe_path: Path) -> None:
+    """Let other runs know what this one will need: weights that it shares with them stay until it has had them."""
+    if ready.folder.parts() != ready.plan.parts:
+        with disk_full_in_words(), _locked(ready.folder):
+            _freeze(ready, recipe_path)
 
 
 def describe(ready: Prepared, outcome: Outcome) -> str:
@@ -198,7 +222,10 @@ def _locked(folder: Folder) -> Iterator[None]:
         lock.truncate(0)
         lock.write(f"process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
         lock.flush()
-        yield
+        try:
+            yield
+        finally:
+            lock.truncate(0)  # who looks for the process that runs this finds none
 
 
 @contextmanager

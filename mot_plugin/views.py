@@ -27,6 +27,7 @@ class View(Protocol):
 
     def nothing_to_do(self, folder: Folder, goals: Collection[str]) -> None: ...
     def finished(self, folder: Folder, goals: Collection[str]) -> None: ...
+    def remark(self, words: str) -> None: ...
     def watching(
         self, folder: Folder, plan: Plan, todo: list[Step], store: Store
     ) -> AbstractContextManager[Watcher]: ...
@@ -43,6 +44,9 @@ class PlainView:
 
     def finished(self, folder: Folder, goals: Collection[str]) -> None:
         ending(self._say, folder, goals)
+
+    def remark(self, words: str) -> None:
+        self._say.print(words, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def watching(self, folder: Folder, plan: Plan, todo: list[Step], store: Store) -> Iterator[Watcher]:
@@ -81,6 +85,9 @@ class LiveView:
 
     def finished(self, folder: Folder, goals: Collection[str]) -> None:
         ending(self._say, folder, goals)
+
+    def remark(self, words: str) -> None:
+        self._say.print(words, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def watching(self, folder: Folder, plan: Plan, todo: list[Step], store: Store) -> Iterator[Watcher]:
@@ -254,14 +261,14 @@ def _where(folder: Folder, goals: Collection[str]) -> str:
         f"{'corpora' if 'corpus' in goals else 'problems'} below "
         f"{folder.root / 'artifacts' / ('corpus' if 'corpus' in goals else 'source')}"
         if goals
-        else f"report at {folder.root / 'report' / 'report.md'}"
+        else f"report at {folder.root / 'report' / 'index.html'}"
     )
 
 
 def ending(console: "Console", folder: Folder, goals: Collection[str]) -> None:
     """The end of a run, or of the part of it that was wanted."""
     if not goals:
-        report(console, folder)
+        report(console, folder, folder.root / "artifacts" / "report")
         return
     for step in folder.plan().steps:
         if step.kind in goals:
@@ -269,12 +276,12 @@ def ending(console: "Console", folder: Folder, goals: Collection[str]) -> None:
     console.print(f"[dim]{_where(folder, goals)}[/]", soft_wrap=True)
 
 
-def report(console: "Console", folder: Folder) -> None:
-    """The end of a run: the main table and where everything lies."""
+def report(console: "Console", folder: Folder, made: Path) -> None:
+    """The end of a run: the main table, from a folder with its report, and where everything lies."""
     from mot_plugin.report import write
 
     console.print()
-    console.print(write.render(folder.root / "report"), markup=False, highlight=False, soft_wrap=True)
-    for what, path in (("report", "report/report.md"), ("student", "student"), ("scores", "report/scores.csv")):
+    console.print(write.render(made), markup=False, highlight=False, soft_wrap=True)
+    for what, path in (("report", "report/index.html"), ("student", "student"), ("scores", "report/scores.csv")):
         if (folder.root / path).exists():
             console.print(f"[dim]{what:<8}[/] {folder.root / path}", soft_wrap=True)

@@ -19,6 +19,7 @@ cli
 cli_corpus cli_eval cli_fetch cli_evaluate cli_paper cli_train
 offsite terminal fetching evaluating
 run
+pages/
 views
 glance executors
 supervise
@@ -194,7 +195,7 @@ def test_few_places_start_processes() -> None:
     inside = {"teachers.serve", "evals.engines", "limited", "evals.code.sandbox", "evals.code.execute"}
     # LLaMA-Factory's launcher says by an error of subprocess how torchrun ended.
     inside |= {"training.launch"}
-    assert starting == {"executors", "machine", "supervise"} | inside
+    assert starting == {"executors", "machine", "supervise", "pages.live"} | inside
 
 
 def test_few_places_read_the_environment() -> None:

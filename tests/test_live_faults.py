@@ -83,7 +83,7 @@ def test_a_run_to_the_report_uses_a_key_and_writes_it_nowhere(
     monkeypatch.delenv("ANNA_KEY")
     again = unasked.run()
     assert (again.returncode, again.stderr) == (0, "")
-    assert "everything is done; report at runs/tiny/report/report.md" in again.stdout
+    assert "everything is done; report at runs/tiny/report/index.html" in again.stdout
 
 
 def nowhere(world: World, said: list[Any]) -> None:
