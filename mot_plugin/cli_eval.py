@@ -22,6 +22,9 @@ def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help=WHAT)],
     b: Annotated[Path, typer.Argument(metavar="B", help="The same; differences are B - A")],
     tasks: Annotated[str, typer.Option("--tasks", metavar="X,Y,...", help="Only these, averaged among them")] = "",
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also if answers were made with other settings; labelled")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: {a, b, rows, sentences, notes}")] = False,
 ) -> None:
     """Say whether model B is better than model A on the same problems, by how much, and whether chance explains it."""
@@ -33,7 +36,7 @@ def compare(
     names = labels(*files)
     one, other = (_content(file) for file in files)
     wanted = [task.strip() for task in tasks.split(",") if task.strip()]
-    rows = comparison.compare(one, other, *names, wanted)
+    rows = comparison.compare(one, other, *names, wanted, anyway=anyway)
     notes = comparison.notes(one, other, *names, rows)
     if as_json:
         said = comparison.sentences(rows, *names)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mot_plugin.errors import FileError
-from mot_plugin.evals import levels, paired, scored
+from mot_plugin.evals import levels, paired, scored, settings
 from mot_plugin.evals.levels import Level
 from mot_plugin.evals.paired import Paired
 from mot_plugin.evals.scored import Scored
@@ -32,10 +32,16 @@ class Row:
     b: Level
     difference: Paired
     remarks: tuple[str, ...] = ()
+    unfair: tuple[str, ...] = ()
+    """Settings that make other answers and differ, as `what: a, b`; there are some only where that was asked for."""
+    settings: tuple[str, ...] = ()
+    """Sentences on how else the two sides' answers were made differently."""
 
     @property
     def verdict(self) -> str:
         """What b is, beside a."""
+        if self.unfair:
+            return "not comparable"
         return word(self.difference)
 
     @property
@@ -45,23 +51,31 @@ class Row:
 
 
 def compare(
-    a: Mapping[str, Any], b: Mapping[str, Any], name_a: str, name_b: str, tasks: Sequence[str] = ()
+    a: Mapping[str, Any],
+    b: Mapping[str, Any],
+    name_a: str,
+    name_b: str,
+    tasks: Sequence[str] = (),
+    *,
+    anyway: bool = False,
 ) -> list[Row]:
     """A row per task that both scores.json have (or per one of `tasks`), and their plain average if there are several.
 
     Raises FileError where the contents are no scores, share no task, lack one of `tasks`, or have tasks whose scores are
-    not comparable: other versions, kinds of score, judges, limits or problems. All of them are named at once.
+    not comparable: other versions, kinds of score, judges, limits or problems, or answers made with other settings. All of
+    them are named at once. `anyway` shows those with other settings all the same, labelled.
     """
     here, there = scored.read(a, name_a), scored.read(b, name_b)
     common = _common(here, there, name_a, name_b, tasks)
     refused = {task: _refusals(here[task], there[task]) for task in common}
+    unfair = {task: settings.unfair(here[task].settings, there[task].settings) for task in common}
+    if not anyway:
+        refused = {task: refused[task] + unfair[task] for task in common}
     if any(refused.values()):
         listed = [f"  {task}: {why}" for task, found in refused.items() for why in found]
-        raise FileError(
-            "\n".join(
-                [f"{name_a} and {name_b} do not compare", *listed, "  evaluate both with the same tasks and limits"]
-            )
-        )
+        hint = "" if refused != unfair else "; --anyway shows them all the same, as not comparable"
+        remedy = f"  evaluate both with the same tasks, limits and settings{hint}"
+        raise FileError("\n".join([f"{name_a} and {name_b} do not compare", *listed, remedy]))
     tables = {task: _tables(here[task], there[task]) for task in common}
     rows = [
         Row(
@@ -72,6 +86,8 @@ def compare(
             b=(b_level := levels.level(right)),
             difference=paired.compared(right, left),
             remarks=(*_remarks(name_a, task, here[task], a_level), *_remarks(name_b, task, there[task], b_level)),
+            unfair=tuple(unfair[task]),
+            settings=_otherwise(here[task], there[task], name_a, name_b),
         )
         for task, (left, right) in tables.items()
     ]
@@ -85,6 +101,9 @@ def sentences(rows: Sequence[Row], name_a: str, name_b: str) -> list[str]:
     said = []
     for row in rows:
         found, where = row.difference, "on average" if row.task is None else f"on {row.title}"
+        if row.unfair:
+            said.append(f"{name_b} and {name_a} are not comparable {where}: {'; '.join(row.unfair)}.")
+            continue
         size = f"95 % interval {percent(found.low)} to {percent(found.high)}, {probability(found.p)}"
         if found.distinguishable:
             way = "above" if found.value > 0 else "below"
@@ -106,6 +125,12 @@ def notes(a: Mapping[str, Any], b: Mapping[str, Any], name_a: str, name_b: str, 
         if len(row.repeats) > 1:
             lines.append(f"{row.title}: {row.repeats[0]} answers to each problem against {row.repeats[1]}.")
         lines += row.remarks
+    single = [row for row in rows if row.task is not None]
+    for words in dict.fromkeys(one for row in single for one in row.settings):
+        lines.append(f"{', '.join(row.title for row in single if words in row.settings)}: {words}")
+    for words in dict.fromkeys("; ".join(row.unfair) for row in single if row.unfair):
+        titles = ", ".join(row.title for row in single if "; ".join(row.unfair) == words)
+        lines.append(f"NOT COMPARABLE: {titles}, answered with other settings ({words}).")
     for name, mine, other in ((name_a, a, b), (name_b, b, a)):
         alone = sorted(mine["tasks"].keys() - other["tasks"].keys())
         if alone:
@@ -145,7 +170,17 @@ def _tables(a: Scored, b: Scored) -> tuple[Hits, Hits]:
 def _average(rows: Sequence[Row], pairs: Sequence[tuple[Hits, Hits]]) -> Row:
     """In full precision, not from printed scores."""
     a, b = (levels.average([getattr(row, side) for row in rows]) for side in ("a", "b"))
-    return Row(None, sum(row.problems for row in rows), (), a, b, paired.averaged(pairs))
+    unfair = tuple(dict.fromkeys(why for row in rows for why in row.unfair))
+    return Row(None, sum(row.problems for row in rows), (), a, b, paired.averaged(pairs), unfair=unfair)
+
+
+def _otherwise(a: Scored, b: Scored, name_a: str, name_b: str) -> tuple[str, ...]:
+    found = settings.remarkable(a.settings, b.settings)
+    said = [f"answered differently ({'; '.join(found)})."] if found else []
+    if (a.settings is None) != (b.settings is None):
+        silent = name_a if a.settings is None else name_b
+        said.append(f"{silent} does not say with which settings it was answered, so they may differ.")
+    return tuple(said)
 
 
 def _remarks(name: str, task: str, one: Scored, level: Level) -> list[str]:

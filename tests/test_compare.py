@@ -150,9 +150,57 @@ def test_all_that_does_not_compare_is_said_at_once() -> None:
         "base and student do not compare",
         "  mot_one: task version: 1.0, 2.0",
         "  mot_third: problems: 30 of 30, 20 of 30",
-        "  evaluate both with the same tasks and limits",
+        "  evaluate both with the same tasks, limits and settings",
     ]
     assert [row.task for row in compared(a, b, tasks=["mot_other"])] == ["mot_other"]
+
+
+LONG, SHORT = {"max_tokens": 38912, "engine": "vllm"}, {"max_tokens": 32768, "engine": "hf"}
+
+
+def with_settings(*tasks: str, made: Content, **more: Any) -> Content:
+    content = scores(*tasks, **more)
+    for task in content["tasks"].values():
+        task["settings"] = made
+    return content
+
+
+def test_answers_of_another_length_do_not_compare() -> None:
+    a, b = with_settings("one", "other", made=SHORT), with_settings("one", "other", made=LONG, shift=0.3)
+    with pytest.raises(FileError) as caught:
+        compared(a, b)
+    assert str(caught.value).split("\n") == [
+        "base and student do not compare",
+        "  mot_one: max_tokens: 32768, 38912",
+        "  mot_other: max_tokens: 32768, 38912",
+        "  evaluate both with the same tasks, limits and settings; --anyway shows them all the same, as not comparable",
+    ]
+    rows = compared(a, b, anyway=True)
+    assert [row.verdict for row in rows] == ["not comparable"] * 3
+    assert rows[0].difference == compared(scores("one"), scores("one", shift=0.3))[0].difference
+    said = compare.sentences(rows, "base", "student")
+    assert said[0] == "student and base are not comparable on one: max_tokens: 32768, 38912."
+    assert said[2] == "student and base are not comparable on average: max_tokens: 32768, 38912."
+    notes = compare.notes(a, b, "base", "student", rows)
+    assert notes[-2:] == [
+        "one, other: answered differently (engine: hf, vllm).",
+        "NOT COMPARABLE: one, other, answered with other settings (max_tokens: 32768, 38912).",
+    ]
+
+
+def test_other_problems_do_not_compare_anyway() -> None:
+    a, b = scores("one"), scores("one")
+    b["tasks"]["mot_one"]["version"] = 2.0
+    with pytest.raises(FileError, match=r"task version: 1.0, 2.0\n  evaluate both .* settings$"):
+        compared(a, b, anyway=True)
+
+
+def test_older_scores_compare_with_a_note() -> None:
+    a, b = scores("one"), with_settings("one", made=LONG)
+    rows = compared(a, b)
+    words = "one: base does not say with which settings it was answered, so they may differ."
+    assert words in compare.notes(a, b, "base", "student", rows)
+    assert rows[0].unfair == ()
 
 
 def test_a_judge_may_answer_under_another_name() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pydantic
 
 from mot_plugin.errors import CheckFailed, StepFailed
-from mot_plugin.evals import logged, statistics
+from mot_plugin.evals import logged, settings, statistics
 from mot_plugin.evals.levels import guessed
 from mot_plugin.evals.logged import FILTER
 from mot_plugin.evals.scorers import asked, scorer
@@ -85,6 +85,7 @@ def task_scores(task: str, results: Mapping[str, Any], samples: Sequence[Sample]
         "problems": len(hits),
         "problems_available": count["original"],
         "repeats": config["repeats"],
+        "settings": settings.of_task(config, results, samples, task),
         "metrics": metrics,
         "chance": sum(guessed(sample["doc"]) for sample in samples) / len(samples),
         "stderr_sampling": statistics.sampling_stderr(hits),

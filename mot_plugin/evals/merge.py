@@ -110,7 +110,19 @@ def _counts(parts: Sequence[Finished]) -> dict[str, int]:
 def _origin(one: Finished) -> dict[str, Any]:
     about = one.entry.about
     own = {"shard": one.part.shard, "seed": one.part.seed, "repeats": one.part.repeats, "problems": about["problems"]}
-    return {**own, "kept": one.entry.folder.name, "results": about["results"], "lm_eval": about["lm_eval"]}
+    return {
+        **own,
+        **_engine(about),
+        "kept": one.entry.folder.name,
+        "results": about["results"],
+        "lm_eval": about["lm_eval"],
+    }
+
+
+def _engine(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What answered. The template is always the model's own: `lm_eval.evaluate` says so, and an endpoint shows no digest of it."""
+    known = {name: about.get("settings", {}).get(name) for name in ("engine", "model_args")}
+    return {**known, "chat_template": True, "chat_template_sha": about["chat_template_sha"]}
 
 
 def _link(source: Path, target: Path) -> None:

@@ -34,6 +34,8 @@ class Scored(BaseModel):
     version: str | float | None = None
     score_kind: str | None = None
     judge: dict[str, Any] | None = None
+    settings: dict[str, Any] | None = None
+    """With which the answers were made (`evals.settings`); None in a file that is older than that."""
     chance: Share | None = None
     """What guessing scores, the mean over the problems; None if nobody wrote it down."""
 

@@ -50,15 +50,18 @@ class Room:
         )
 
     def run(self, *argv: str) -> None:
-        process = self.popen(*argv)
-        said, _ = process.communicate(timeout=SECONDS)
-        assert process.returncode == 0, said
+        self.ended(self.popen(*argv))
 
-    def generate(self, tasks: list[str], shards: int, **changes: Any) -> str:
-        process = self.start(tasks, shards, **changes)
-        said, _ = process.communicate(timeout=SECONDS)
+    def ended(self, process: subprocess.Popen[str]) -> str:
+        try:
+            said, _ = process.communicate(timeout=SECONDS)
+        finally:
+            process.kill()  # one that takes too long does not stay behind
         assert process.returncode == 0, said
         return said
+
+    def generate(self, tasks: list[str], shards: int, **changes: Any) -> str:
+        return self.ended(self.start(tasks, shards, **changes))
 
     def scores(self, tasks: list[str], out: str = "out") -> bytes:
         (self.root / "scores.json").write_text(json.dumps({"out": out, "tasks": tasks}), encoding="utf-8")
@@ -109,6 +112,43 @@ def test_two_shards_of_four_repeats(undisturbed: Room) -> None:
     task = json.loads((undisturbed.root / "out/scores.json").read_text(encoding="utf-8"))["tasks"][TASK]
     assert (task["problems"], task["problems_available"], task["repeats"], task["shards"]) == (100, 100, 4, 2)
     assert [len(row) for row in task["hits"]] == [4] * 100
+
+
+def test_scores_say_what_the_engine_was_asked(undisturbed: Room) -> None:
+    """The generation settings are those that lm-eval notes with every sample, so they were really used."""
+    tasks = json.loads((undisturbed.root / "out/scores.json").read_text(encoding="utf-8"))["tasks"]
+    said = tasks[TASK]["settings"]
+    asked = [row["arguments"]["gen_args_0"]["arg_1"] for row in undisturbed.samples(TASK)]
+    assert all(one == asked[0] for one in asked)
+    names = {"max_gen_toks": "max_tokens"}
+    assert {names.get(name, name): value for name, value in asked[0].items()}.items() <= said.items()
+    assert (said["max_tokens"], said["temperature"], said["repeats"], said["seeds"], said["shards"]) == (
+        160,
+        0.6,
+        4,
+        [2, 3],
+        2,
+    )
+    assert (said["engine"], said["model_args"], said["chat_template"]) == ("hf", {"dtype": "float32"}, True)
+    assert len(said["chat_template_sha"]) == 64
+    assert said["lm_eval"].startswith("0.4.")
+    assert tasks[ONCE]["settings"] == {**said, "repeats": 1}
+
+
+def test_scores_by_hand_say_the_same(undisturbed: Room) -> None:
+    where = ("--model", "hf", "--model_args", f"pretrained={STUDENT},dtype=float32", "--include_path", "eval")
+    how = ("--seed", "2", "--batch_size", "128", "--device", "cpu", "--limit", "8")
+    undisturbed.run(
+        str(LM_EVAL), "run", *where, *how, "--tasks", TASK, "--log_samples", "--output_path", "hand/results.json"
+    )
+    undisturbed.scores([TASK], "hand")
+    ours, theirs = (
+        json.loads((undisturbed.root / out / "scores.json").read_text(encoding="utf-8"))["tasks"][TASK]["settings"]
+        for out in ("out", "hand")
+    )
+    assert (theirs["chat_template"], theirs["chat_template_sha"]) == (False, None)  # it was left off
+    same = {"chat_template": True, "chat_template_sha": ours["chat_template_sha"], "shards": 2, "seeds": [2, 3]}
+    assert theirs | same == ours
 
 
 def test_a_task_of_one_answer_is_shared_out_by_problems(undisturbed: Room) -> None:

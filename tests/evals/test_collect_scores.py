@@ -69,6 +69,11 @@ def test_a_good_evaluation(tmp_path: Path) -> None:
     assert task["doc_ids"] == [0, 1, 2]
     assert task["doc_hashes"] == ["hash-0", "hash-1", "hash-2"]
     assert (task["version"], task["problems"], task["problems_available"], task["repeats"]) == (1.0, 3, 3, 4)
+    assert (task["settings"]["temperature"], task["settings"]["max_tokens"], task["settings"]["seeds"]) == (
+        0.6,
+        None,
+        None,
+    )
     assert task["metrics"]["score"]["value"] == 0.25
     assert task["metrics"]["score"]["stderr"] == pytest.approx(0.25 / 3**0.5)
     assert task["metrics"]["pass_at_k"]["value"] == pytest.approx(2 / 3)
@@ -217,6 +222,7 @@ def test_shards_were_compared_with_lm_eval_when_they_were_kept(numbers: list[int
     plain = collect.task_scores("mot_a", results, samples)
     of_shards(results, samples, numbers)
     scores = collect.task_scores("mot_a", results, samples)
+    assert scores.pop("settings") == plain.pop("settings") | {"shards": len(set(numbers)), "chat_template": None}
     assert scores == (plain | {"shards": 2} if 1 in numbers else plain)
 
 
