@@ -32,10 +32,11 @@ class StopOnNonFinite(TrainerCallback):
         norms = torch.stack([torch.linalg.vector_norm(grad, dtype=torch.float32) for _, grad in named])
         broken = (~torch.isfinite(norms)).nonzero().flatten().tolist()
         if broken:
-            which = named[broken[0]][0]
+            some = f" in {len(broken)} of {len(named)} tensors, first in {named[broken[0]][0]}"
+            where = "" if len(broken) == len(named) else some  # clipping spreads it to all
             raise CheckFailed(
-                f"step {state.global_step + 1} of {state.max_steps}: the gradient is not finite in {len(broken)} of {len(named)} "
-                f"tensors, first in {which}; this update was not made and nothing is saved. {ADVICE}"
+                f"step {state.global_step + 1} of {state.max_steps}: the gradient is not finite{where}; "
+                f"this update was not made and nothing is saved. {ADVICE}"
             )
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **given: Any) -> None:  # noqa: ARG002
