@@ -6,12 +6,15 @@ import typer
 
 from mot_plugin.errors import FileError, MissingTool
 
-SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
+SETTINGS = {"ignore_unknown_options": True}
+"""LLaMA-Factory's own options are handed on."""
 
 
 def train(
-    context: typer.Context,
-    config: Annotated[str, typer.Argument(metavar="CONFIG.yaml", help="What `llamafactory-cli train` takes")],
+    arguments: Annotated[
+        list[str],
+        typer.Argument(metavar="CONFIG", help="A YAML file and KEY=VALUE ..., as `llamafactory-cli train` takes them"),
+    ],
     probe: Annotated[
         list[str] | None,
         typer.Option(metavar="CORPUS", help="Evaluate the loss on this file, corpus folder or data set; several times"),
@@ -33,7 +36,7 @@ def train(
         from mot_plugin.training.launch import launch
         from mot_plugin.training.options import Options
 
-        launch(Options(tuple(probe or ()), every, probe_only, progress), [config, *context.args])
+        launch(Options(tuple(probe or ()), every, probe_only, progress), arguments)
     except ModuleNotFoundError as error:
         raise MissingTool(
             f"training needs the package {error.name}, which this Python lacks: pip install 'mot-plugin[train]'"

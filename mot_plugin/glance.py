@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mot_plugin.folder import Folder
+from mot_plugin.report.losses import PROBE
 from mot_plugin.step import Plan, Step
 from mot_plugin.store import Store
 from mot_plugin.teachers import progress
@@ -51,6 +52,9 @@ def result(folder: Folder, step: Step) -> str:
         return f"{summary['counts']['drawn']} of {summary['counts']['rows']} rows" if summary else ""
     if step.kind == "traces":
         return _asked(_json(out / "summary.json"))
+    if step.kind == "probe-loss":
+        probed = _json(out / PROBE).get("loss")  # a file of one line
+        return f"probe loss {probed:.3f}" if probed is not None else ""
     if step.kind == "select":
         chosen = _json(out / "choice.json")
         return f"best so far: {chosen['label']}, {chosen['average']}" if chosen else ""
