@@ -16,21 +16,22 @@ ROOT = Path(__file__).parents[1] / "mot_plugin"
 ORDER = """
 __main__
 cli
-cli_corpus cli_eval cli_fetch cli_evaluate cli_paper cli_train
-offsite terminal fetching evaluating
+cli_corpus cli_eval cli_fetch cli_evaluate cli_paper cli_recipes cli_reproduce cli_run cli_train
+offsite terminal fetching evaluating reproducing several overview
 run
 pages/
 views
 glance executors
 supervise
-folder state plan steps
-methods
+folder state plan steps stopping effort
+experiments
+methods shipment
 merges trainings corpora
 probes
 blocks ablate
-materials selection judge compare subject training/
+materials selection judge compare subject shipping/ training/
 students
-recipe machine corpus/ report/ merging/
+recipe machine editing corpus/ report/ merging/
 evals/
 teachers/
 sources/
@@ -192,9 +193,16 @@ def test_few_places_start_processes() -> None:
     starting = {name for name, tree in MODULES.items() if "subprocess" in ast.unparse(tree)}
     # A served teacher and an evaluation's engines live as long as their step; a sandbox, or a child with a time limit, as long as
     # what runs in it.
-    inside = {"teachers.serve", "evals.engines", "limited", "evals.code.sandbox", "evals.code.execute"}
-    # LLaMA-Factory's launcher says by an error of subprocess how torchrun ended.
-    inside |= {"training.launch"}
+    # A tool's environment is asked for its versions. LLaMA-Factory's launcher says by an error of subprocess how torchrun ended.
+    inside = {"training.launch"}
+    inside |= {
+        "shipping.versions",
+        "teachers.serve",
+        "evals.engines",
+        "limited",
+        "evals.code.sandbox",
+        "evals.code.execute",
+    }
     assert starting == {"executors", "machine", "supervise", "pages.live"} | inside
 
 

@@ -1,0 +1,93 @@
+"""The commands that take recipes: `run` and `plan`."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mot_plugin.errors import FileError
+from mot_plugin.terminal import MachineFile, console, recipe_file, view
+
+if TYPE_CHECKING:
+    from mot_plugin.run import Prepared
+
+RecipeFiles = Annotated[
+    list[Path], typer.Argument(metavar="RECIPE...", help="One or more recipes, for example recipes/quickstart.yaml")
+]
+
+
+def run(
+    recipe: RecipeFiles,
+    machine: MachineFile = None,
+    plain: Annotated[bool, typer.Option("--plain", help="One line per event, also on a terminal")] = False,
+) -> None:
+    """Run recipes to their reports. Run them again to resume, or after a change: only what depends on it runs."""
+    from mot_plugin import machine as machines
+    from mot_plugin import several
+
+    files, place = [recipe_file(path) for path in recipe], machines.load(machine)
+    try:
+        endings = several.run(several.arrange(files, place), place, view(plain=plain))
+    except KeyboardInterrupt:
+        print("\nstopped; run the same command again to go on from here", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if len(endings) > 1 or any(ending.ran and ending.shared for ending in endings):
+        print(f"\n{several.summary(endings)}")
+    failed = [ending for ending in endings if ending.code]
+    if failed:
+        raise typer.Exit(failed[0].code)
+
+
+def plan(
+    recipe: RecipeFiles,
+    machine: MachineFile = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write every file that `run` would write")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For programs: {steps: [...]}, or {recipes: [...]} of several")
+    ] = False,
+) -> None:
+    """Show what would run, in which order, and why. Starts nothing, needs no tool and no weights."""
+    from mot_plugin import folder, overview, several
+    from mot_plugin import machine as machines
+    from mot_plugin import run as runs
+
+    place = machines.load(machine)
+    given = several.arrange([recipe_file(path) for path in recipe], place)
+    ready = [runs.prepare(one.path, place) for one in given]
+    if out is not None:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise FileError(f"{out} is not an empty folder: nothing was written")
+        roots = [out if len(ready) == 1 else out / one.recipe.name for one in ready]
+        written = [file for one, root in zip(ready, roots, strict=True) for file in folder.write_files(one.plan, root)]
+        print(f"wrote {len(written)} files below {out}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(_for_programs(ready), indent=1))
+    elif out is None:
+        console().print(overview.one(ready[0]) if len(ready) == 1 else overview.several(ready), markup=False)
+
+
+def _for_programs(ready: "Sequence[Prepared]") -> dict[str, Any]:
+    if len(ready) == 1:
+        return {"steps": _steps(ready[0])}
+    return {"recipes": [{"recipe": one.recipe.name, "steps": _steps(one)} for one in ready]}
+
+
+def _steps(ready: "Prepared") -> list[dict[str, object]]:
+    return [
+        {
+            "name": step.name,
+            "kind": step.kind,
+            "method": step.method,
+            "needs": list(step.needs),
+            "gpus": step.gpus,
+            "fingerprint": ready.plan.prints[step.name],
+            "state": ready.found[step.name].state,
+            "why": ready.found[step.name].why,
+        }
+        for step in ready.plan.steps
+    ]
