@@ -3,11 +3,16 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mot_plugin.errors import FileError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mot_plugin.report.plots import Figure
 
 
 class Against(StrEnum):
@@ -41,7 +46,7 @@ def paper(
     tables: Annotated[str, typer.Option("--tables", metavar="1,2,...", help="Only these")] = "",
     against: Annotated[Against, typer.Option("--against", help="What to set beside the runs")] = Against.paper,
     groups: Annotated[
-        Groups, typer.Option("--groups", help="Table 3 as printed, or with SuperGPQA and SimpleQA exchanged")
+        Groups, typer.Option("--grouping", help="Table 3 as printed, or with SuperGPQA and SimpleQA exchanged")
     ] = Groups.paper,
     choose: Annotated[
         Choice, typer.Option("--choose", help="The runs' best checkpoint or round by AVG, as the paper, or the last")
@@ -54,7 +59,7 @@ def paper(
     ] = None,
 ) -> None:
     """Show Tables 1 to 13 of the paper with the scores of these runs, beside the paper's own, and what fills the holes."""
-    from mot_plugin.report import markdown
+    from mot_plugin.report import figures, markdown
     from mot_plugin.report.paper import all_tables, names, write
     from mot_plugin.report.paper.runs import read
 
@@ -74,11 +79,20 @@ def paper(
     if out is None:
         print("\n".join(markdown.render(table) for table in chosen.values()), end="")
         return
-    written = write.write(chosen, out)
+    drawn = _figures(runs or [])
+    written = [*write.write(chosen, out, drawn), *(figures.write(drawn, out / "figures") if drawn else [])]
     print(
         f"wrote {len(written)} files: {out}/paper.html, paper.tex, paper.md, and each table as md, csv, tex, html",
         file=sys.stderr,
     )
+
+
+def _figures(runs: "Sequence[Path]") -> "list[Figure]":
+    """Figures 1, 4 and 5 of the runs that are there as a whole, and not by their report alone."""
+    from mot_plugin.report import figure_data, figures
+
+    whole = [run for run in runs if (run / figure_data.CONFIG).is_file()]
+    return figures.of_runs(figure_data.told_apart([figure_data.read(run)[0] for run in whole])) if whole else []
 
 
 def _numbers(text: str) -> list[int]:

@@ -77,6 +77,18 @@ def test_an_unfinished_run_is_to_be_run_again(tmp_path: Path) -> None:
     assert f"{folder} is not finished (1 models without scores)" in notes(table)
 
 
+def test_what_no_recipe_made_yet_has_advice(tmp_path: Path) -> None:
+    tables = made(report(tmp_path / "one", "my-student", "my-problems", ("a", "b", "c")))
+    for number, word in ((7, "--drop-teacher"), (8, "--keep-teachers"), (9, "student: MoT"), (13, "--keep-teachers")):
+        assert (tables[number].rows, word in notes(tables[number])) == ((), True)
+
+
+def test_another_teacher_for_table_6(tmp_path: Path) -> None:
+    table = made(report(tmp_path / "one"), wanted=Wanted(beside_paper=False, shifted="qwq"))[6]
+    assert cells(table, "QWEN3-8B") == ("+1.05 ± 5.00",)
+    assert "QWQ, as asked; DEEPSEEK-R1 is the one with the lowest" in notes(table)
+
+
 def test_strangers_have_no_shipped_recipe(tmp_path: Path) -> None:
     tables = made(report(tmp_path / "one", "my-student"), report(tmp_path / "two", "Qwen3-8B", "my-problems"))
     assert "in no recipe that comes with the package: MoT of MY-STUDENT on MY-PROBLEMS." in notes(tables[1])

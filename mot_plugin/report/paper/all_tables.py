@@ -68,17 +68,14 @@ def of_runs(runs: Sequence[Run], wanted: Wanted = Wanted()) -> dict[int, Table]:
             sources=_union(shown.sources, paper.sources),
             teachers=_union(shown.teachers, paper.teachers),
         )
+    shown = replace(shown, shifted=wanted.shifted or teacher_tables.shifted(shown))
     theirs = replace(shown, results=paper, tasks=paper.tasks)
     made = {}
     for number, maker in MAKERS.items():
-        sheet, other = (
-            maker(shown),
-            maker(replace(theirs, shifted=teacher_tables.shifted(shown)) if number == 6 else theirs),
-        )
+        sheet, other = maker(shown), maker(theirs)
         notes = [*remarks.remarks(shown, sheet), *_missing(sheet, other, mine, paper, runs)]
-        if wanted.beside_paper:
-            notes += [f"The paper: {said}" for said in remarks.of_paper(theirs, other)]
-        made[number] = _finished(sheet, notes, other if wanted.beside_paper else None)
+        paper_notes = [f"The paper: {said}" for said in remarks.of_paper(theirs, other)]
+        made[number] = _finished(sheet, notes, other if wanted.beside_paper else None, paper_notes)
     made[SIZES] = _sizes(runs, shown, paper, wanted)
     return dict(sorted(made.items()))
 
@@ -102,14 +99,17 @@ def paper_results(grouping: Grouping) -> Results:
     return Results(found, printed.BASELINES)
 
 
-def _finished(sheet: Sheet, notes: Sequence[str], other: Sheet | None) -> Table:
+def _finished(sheet: Sheet, notes: Sequence[str], other: Sheet | None, paper_notes: Sequence[str] = ()) -> Table:
     whole = replace(sheet, notes=(*sheet.notes, *notes))
-    return (whole if other is None else against.beside(whole, other)).table()
+    both = whole if other is None else against.beside(whole, other)
+    return (whole if both is whole else replace(both, notes=(*both.notes, *paper_notes))).table()
 
 
 def _missing(sheet: Sheet, other: Sheet, mine: Results, paper: Results, runs: Sequence[Run]) -> list[str]:
     """What to run for the holes; a table without rows has none, so what the paper has there is said instead."""
-    return holes.commands(dict.fromkeys((*sheet.wants, *other.wants)), sheet.number, mine, paper, runs)
+    there = [one for one in other.wants if holes.there(one, sheet.number, paper)]
+    said = holes.commands(dict.fromkeys((*sheet.wants, *there)), sheet.number, mine, paper, runs)
+    return said or ([holes.ADVICE[sheet.number]] if not sheet.rows and sheet.number in holes.ADVICE else [])
 
 
 def _sizes(runs: Sequence[Run], shown: Scene, paper: Results, wanted: Wanted) -> Table:

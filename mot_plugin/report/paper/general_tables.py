@@ -19,7 +19,7 @@ REASONING: dict[Grouping, tuple[str, ...]] = {
 _EXCHANGED = "Grouped as corrected: SuperGPQA counts as reasoning and SimpleQA as sensitive to forgetting."
 _AS_PRINTED = (
     "Grouped as the paper prints it. Its columns SG and SQ look exchanged (scores of about 10 and 32 fit SimpleQA and "
-    "SuperGPQA); `--groups corrected` takes them so."
+    "SuperGPQA); `--grouping corrected` takes them so."
 )
 
 

@@ -10,6 +10,18 @@ from mot_plugin.report.paper.runs import Run
 
 GENERAL = (3, 4)
 """Tables of other benchmarks than the ones that methods are compared by."""
+_WITHOUT = (
+    "No run left a teacher out; `mot-plugin ablate RECIPE --drop-teacher NAME` writes the recipe of one that does."
+)
+_FEW = "No run had few teachers; `mot-plugin ablate RECIPE --keep-teachers A,B` writes the recipe of one that has."
+ADVICE = {
+    7: _WITHOUT,
+    8: _FEW,
+    9: "No student taught; a teacher `NAME-mot: {run: RUN, student: MoT}` in a recipe is one that does (docs/corpora.md).",
+    12: _WITHOUT,
+    13: _FEW,
+}
+"""What makes the experiments of a table that has none."""
 MORE = {"one-shot": "-one-shot", "STD-matched": "-matched", "MTD-matched": "-matched"}
 """Methods that the paper has not, and how recipes with them are named."""
 
@@ -22,7 +34,7 @@ def commands(
     recipes: dict[str, None] = {}
     unknown: dict[str, None] = {}
     for one in wanted:
-        if _there(one, table, results):
+        if there(one, table, results):
             continue
         run = next((run for run in runs if run.missing and _covers(run, one)), None)
         if run is not None:
@@ -64,7 +76,8 @@ def _variant(one: Experiment, table: int, full: frozenset[str]) -> str:
     return f"-no-{names.teacher_word(next(iter(gone)))}" if len(gone) == 1 else "-peers"
 
 
-def _there(one: Experiment, table: int, results: Results) -> bool:
+def there(one: Experiment, table: int, results: Results) -> bool:
+    """Whether an experiment has what a table shows of it."""
     if table in GENERAL:
         return bool(results.general(one))
     return bool(results.bases(one.student, table) if one.method == "base" else results.chosen(one))

@@ -17,6 +17,8 @@ CHOSEN = (1, 2, 5, 6, 7, 8, 9)
 
 def remarks(s: Scene, sheet: Sheet) -> list[str]:
     """Every sentence that applies to this table."""
+    if not sheet.rows:
+        return []
     said = [*sizes(s, sheet), *seeds(sheet)]
     if sheet.number in BASED:
         said += baselines(s, sheet.number)

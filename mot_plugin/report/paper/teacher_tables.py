@@ -9,6 +9,7 @@ from mot_plugin.report.paper.full_tables import together
 from mot_plugin.report.paper.pools import peers, removals
 from mot_plugin.report.paper.scene import Scene, average, change, scores
 from mot_plugin.report.paper.sheet import Cell, Column, Row, Sheet
+from mot_plugin.report.table import MISSING
 
 TIE = "The teacher with the highest AVG of its best checkpoint; of equals the first in the order of the teachers: {}."
 
@@ -48,7 +49,12 @@ def table6(s: Scene) -> Sheet:
         rows.append(Row((names.printed(student),), tuple(cells)))
     columns = tuple(Column(f"{names.printed(source)} ({s.average_name()} change)") for source in s.sources)
     words = f"STD with {names.printed(teacher) if teacher else 'the teacher that costs most'} beside the base"
-    why = "as asked" if s.shifted else "the one with the lowest mean change over students and sources"
+    lowest = "with the lowest mean change over students and sources"
+    why = (
+        f"the one {lowest}"
+        if teacher == shifted(s)
+        else f"as asked; {names.printed(shifted(s) or MISSING)} is the one {lowest}"
+    )
     notes = (f"The teacher: {names.printed(teacher)}, {why}.",) if teacher else ()
     return Sheet(6, words, ("Base model",), columns, tuple(rows), notes, tuple(wants))
 

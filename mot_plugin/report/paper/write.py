@@ -1,9 +1,11 @@
-"""The tables as files: one per table and format, and all of a format in one."""
+"""The tables as files: one per table and format, and all of a format in one; figures beside them and on the page."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from pathlib import Path
 
 from mot_plugin.report import csv, html, latex, markdown
+from mot_plugin.report.plots import Figure
 from mot_plugin.report.table import Table
 
 FORMATS: Mapping[str, Callable[[Table], str]] = {
@@ -16,6 +18,7 @@ STYLE = """body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem; color: #1
 figure { margin: 0 0 2.5rem; overflow-x: auto; }
 figcaption { font-weight: 600; margin-bottom: .5rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; border-block: 2px solid currentColor; }
+svg { max-width: 60rem; width: 100%; height: auto; }
 th, td { padding: .2rem .7rem; text-align: left; vertical-align: top; white-space: nowrap; font-weight: 400; }
 thead th { font-weight: 600; }
 th[scope=colgroup] { text-align: center; }
@@ -27,7 +30,7 @@ tr.rule > * { border-bottom: 0; border-top: 1px solid #8a93a5; }
 """
 
 
-def files(tables: Mapping[int, Table]) -> dict[str, str]:
+def files(tables: Mapping[int, Table], figures: Sequence[Figure] = ()) -> dict[str, str]:
     """File name -> text: table01.md, table01.csv, ..., and paper.md, paper.tex, paper.html with all of them."""
     made = {
         f"table{number:02d}.{ending}": render(table)
@@ -38,7 +41,7 @@ def files(tables: Mapping[int, Table]) -> dict[str, str]:
         **made,
         "paper.md": "\n".join(markdown.render(table) for table in tables.values()),
         "paper.tex": document(tables),
-        "paper.html": page(tables),
+        "paper.html": page(tables, figures),
     }
 
 
@@ -55,20 +58,27 @@ def document(tables: Mapping[int, Table]) -> str:
     return f"{head}{body}\\end{{document}}\n"
 
 
-def page(tables: Mapping[int, Table]) -> str:
-    """One page with every table and a plain style of its own."""
-    body = "".join(html.render(table) for table in tables.values())
+def page(tables: Mapping[int, Table], figures: Sequence[Figure] = ()) -> str:
+    """One page with every table and figure and a plain style of its own."""
+    body = "".join([*map(html.render, tables.values()), *map(_drawing, figures)])
     head = (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Tables</title>\n<style>\n{STYLE}</style>\n'
     )
     return f"{head}{body}</html>\n"
 
 
-def write(tables: Mapping[int, Table], out: Path) -> list[Path]:
+def _drawing(figure: Figure) -> str:
+    notes = "".join(f'<p class="note">{escape(note)}</p>\n' for note in figure.notes)
+    return (
+        f'<figure class="drawing">\n<figcaption>{escape(figure.title)}</figcaption>\n{figure.svg}\n{notes}</figure>\n'
+    )
+
+
+def write(tables: Mapping[int, Table], out: Path, figures: Sequence[Figure] = ()) -> list[Path]:
     """Write them all into `out`."""
     out.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, text in files(tables).items():
+    for name, text in files(tables, figures).items():
         (out / name).write_text(text, encoding="utf-8")
         written.append(out / name)
     return written
