@@ -123,7 +123,7 @@ def _benchmarks(s: Setting) -> dict[str, dict[str, Any]]:
         suite = s.materials.suites.get(purpose)
         for task in suite.tasks if suite else ():
             _, about = lm_eval.data(task, suite.files if suite else ())
-            if "dataset" in about:
+            if str(about.get("dataset", "")).count("/") == 1:  # org/name; others are files that ship with us
                 found[task] = {"dataset": str(about["dataset"]), "revision": about.get("dataset_revision")}
     return found
 

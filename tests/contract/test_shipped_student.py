@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-SECONDS = 1500  # most of it is the evaluation; on an idle computer the whole run takes two minutes
+SECONDS = 1500  # most of it is the evaluation, and slow on a crowded computer
 
 
 @pytest.fixture(scope="module")
