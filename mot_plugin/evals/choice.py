@@ -41,6 +41,11 @@ def hits(doc: Mapping[str, Any], texts: Sequence[str]) -> list[float]:
     return [float(grade(text, doc).hit) for text in texts]
 
 
+def read(doc: Mapping[str, Any], texts: Sequence[str]) -> list[str | None]:
+    """The letter that each of the k raw answers names, None where it names none: what maj@k is voted by."""
+    return [grade(text, doc).letter for text in texts]
+
+
 def metrics(doc: Mapping[str, Any], texts: Sequence[str]) -> dict[str, float]:
     """The metrics of one question from its k raw answers, each a share of k.
 

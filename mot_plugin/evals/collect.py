@@ -14,7 +14,7 @@ import pydantic
 
 from mot_plugin.errors import CheckFailed, StepFailed
 from mot_plugin.evals import logged, settings, statistics
-from mot_plugin.evals.levels import guessed
+from mot_plugin.evals.levels import guessed, majority
 from mot_plugin.evals.logged import FILTER
 from mot_plugin.evals.scorers import asked, scorer
 
@@ -80,6 +80,10 @@ def task_scores(task: str, results: Mapping[str, Any], samples: Sequence[Sample]
     parts = results.get("shards", {}).get(task)
     if parts is None:  # what `generate` kept was compared when it was kept: a better scorer may say something else now
         _check_same(task, metrics, results["results"][task])
+    # Ours alone: lm-eval's list of metrics is the task's. Scorers whose answers have one form each can be voted by.
+    if (read := getattr(judge, "read", None)) is not None and config["repeats"] > 1:
+        given = [read(asked(one), answers) for one, answers in zip(samples, texts, strict=True)]
+        metrics["maj_at_k"] = _metric(majority(given, hits))
     return {
         "version": results["versions"].get(task),
         "problems": len(hits),

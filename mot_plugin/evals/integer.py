@@ -40,6 +40,16 @@ def hits(doc: Mapping[str, Any], texts: Sequence[str]) -> list[int]:
     return [int(grade(text, str(doc["answer"])).hit) for text in texts]
 
 
+def read(_: Mapping[str, Any], texts: Sequence[str]) -> list[int | None]:
+    """The integer that each of the k raw answers gives, None where it gives none: what maj@k is voted by."""
+    found = []
+    for text in texts:
+        thought = split_thinking(text)
+        boxed = None if thought.reasoning is not None and not thought.closed else final_answer(text)
+        found.append(None if boxed is None else as_integer(boxed))
+    return found
+
+
 def metrics(doc: Mapping[str, Any], texts: Sequence[str]) -> dict[str, float]:
     """The metrics of one problem from its k raw answers, each a share of k.
 

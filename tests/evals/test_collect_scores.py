@@ -77,6 +77,8 @@ def test_a_good_evaluation(tmp_path: Path) -> None:
     assert task["metrics"]["score"]["value"] == 0.25
     assert task["metrics"]["score"]["stderr"] == pytest.approx(0.25 / 3**0.5)
     assert task["metrics"]["pass_at_k"]["value"] == pytest.approx(2 / 3)
+    # The most frequent answer: 999 and wrong, 999 and wrong, and a tie of right and wrong.
+    assert task["metrics"]["maj_at_k"]["value"] == pytest.approx((0 + 0 + 0.5) / 3)
     assert task["stderr_sampling"] == pytest.approx(((0 + 1 / 4 + 1 / 3) / 4 / 9) ** 0.5)
 
     collect.run(collect.Config(out=str(tmp_path), tasks=["mot_a"]))  # once more, on its own result

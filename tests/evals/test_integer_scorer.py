@@ -102,6 +102,8 @@ def test_metrics_are_shares_of_all_answers_to_a_problem() -> None:
     assert integer.metrics({"answer": "25"}, texts) == expected
     assert integer.process_results({"answer": "25"}, [texts]) == expected
     assert integer.hits({"answer": 25}, texts) == [1, 1, 0, 0, 0]
+    assert integer.read({"answer": 25}, texts) == [25, 25, 1, None, None]
+    assert integer.read({}, [r"<think>\boxed{25}", r"<think>\boxed{1}</think> \boxed{025}"]) == [None, 25]
 
 
 def test_one_text_from_a_filter_that_keeps_one() -> None:
