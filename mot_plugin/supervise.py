@@ -173,6 +173,12 @@ class _Attempts:
             if command.tool == OWN
             else "".join(f"{key}={shlex.quote(value)} " for key, value in sorted(extra.items()))
         )
+        home, path = str(Path(prefix[0]).parent), extra.get("PATH", os.environ.get("PATH", os.defpath))
+        if command.tool != OWN and home not in path.split(os.pathsep):
+            # LLaMA-Factory's launcher starts its neighbour `torchrun` by its bare name.
+            extra["PATH"] = f"{home}{os.pathsep}{path}"
+            if self.step.gpus:
+                variables += f"PATH={shlex.quote(home)}{os.pathsep}$PATH "
         pasted = f"cd {shlex.quote(str(self.folder.root))} && {variables}{shlex.join([shown, *options, *rest])}"
         return [*prefix, *rest], {**os.environ, **extra, MARK: str(self.folder.work(self.step.name))}, pasted
 
