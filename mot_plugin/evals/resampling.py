@@ -50,9 +50,15 @@ def answers_anew(tables: Sequence[Hits], draws: int, random: "RandomState") -> "
     for table in tables:
         hits = np.array(table, dtype=float)
         n, k = hits.shape
-        for rows in _chunks(draws, n * k):
-            drawn = random.randint(0, k, size=(rows.stop - rows.start, n, k))
-            noise[rows] += (hits[np.arange(n)[:, None], drawn].mean((1, 2)) - hits.mean()) * math.sqrt(k / (k - 1))
+        wider, counted = math.sqrt(k / (k - 1)), np.isin(hits, (0, 1)).all()
+        for rows in _chunks(draws, n if counted else n * k):
+            size = rows.stop - rows.start
+            if counted:  # how many of k answers are hits is all that matters, and that is quick to draw
+                found = random.binomial(k, hits.mean(1), size=(size, n)).mean(1) / k
+            else:
+                drawn = random.randint(0, k, size=(size, n, k))
+                found = hits[np.arange(n)[:, None], drawn].mean((1, 2))
+            noise[rows] += (found - hits.mean()) * wider
     return noise / len(tables)
 
 
