@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from mot_plugin.evals.statistics import Hits
 from mot_plugin.report import rounding
 from mot_plugin.report.paper import names
 from mot_plugin.report.scores import Method, Purpose
@@ -41,6 +42,7 @@ class Entry:
 
     Equal fingerprints mean one evaluation, however many runs show it. `place` says which of the paper's tables prints the
     number, 0 elsewhere; `selected` that whoever published it chose this round or step as the result, whatever the rule says.
+    `hits` and `doc_hashes` are there where outcomes per problem are at hand.
     """
 
     experiment: Experiment
@@ -58,6 +60,8 @@ class Entry:
     fingerprint: str = ""
     place: int = 0
     selected: bool = False
+    hits: Hits = ()
+    doc_hashes: tuple[str, ...] = ()
 
     @property
     def when(self) -> tuple[int, int]:

@@ -67,7 +67,9 @@ def sizes(s: Scene, sheet: Sheet) -> list[str]:
     error = any(cell.error is not None and cell.seeds == 1 for row in sheet.rows for cell in row.cells)
     words = "; ± is one standard error over problems" if error else ""
     if error and sheet.number in (1, 3, 4, 6, 7):
-        words += ", of a change as if both scores were independent (each run's own report pairs them)"
+        together = all(entry.hits for entry in s.results.entries)
+        apart = "as if both scores were independent (each run's own report pairs them)"
+        words += f", of a change {'paired by problem' if together else apart}"
     return [f"Problems x answers to each: {listed}{words}."]
 
 

@@ -130,6 +130,8 @@ def _entry(row: _Row | Score, of: Experiment, seed: int, run: str) -> Entry:
         seed=seed,
         run=run,
         fingerprint=row.fingerprint,
+        hits=row.hits if isinstance(row, Score) else (),
+        doc_hashes=row.doc_hashes if isinstance(row, Score) else (),
     )
 
 

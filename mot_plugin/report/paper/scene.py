@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
-from mot_plugin.evals import statistics
+from mot_plugin.evals import paired, statistics
 from mot_plugin.report import rounding
 from mot_plugin.report.paper import names
 from mot_plugin.report.paper.entries import Experiment, Kind, Point
@@ -100,8 +100,7 @@ def mean_change(points: Sequence[tuple[Point, Point | None]], tasks: Sequence[st
         parts = [difference(one.printed(task), base.printed(task) if base else None) for task in tasks]
         known = [part for part in parts if part is not None]
         values.append(rounding.average(known) if known and len(known) == len(parts) else None)
-        each = [unpaired(error(one, task), error(base, task) if base else None) for task in tasks]
-        errors.append(statistics.average_stderr(each))
+        errors.append(statistics.average_stderr([error_of_change(one, base, task) for task in tasks]))
     return over_seeds(values, errors, "arrow")
 
 
@@ -109,6 +108,17 @@ def error(point: Point, task: str) -> float | None:
     """Standard error over problems, in points."""
     found = point.scores.get(task)
     return None if found is None or found.stderr is None else 100 * found.stderr
+
+
+def error_of_change(one: Point, base: Point | None, task: str) -> float | None:
+    """In points: paired by problem where outcomes are at hand, else as if both scores were independent."""
+    left, right = one.scores.get(task), base.scores.get(task) if base else None
+    if left is None or right is None or base is None:
+        return None
+    if left.hits and right.hits and sorted(left.doc_hashes) == sorted(right.doc_hashes):
+        stderr = paired.compared(*paired.aligned(left.hits, left.doc_hashes, right.hits, right.doc_hashes)).stderr
+        return None if stderr is None else 100 * stderr
+    return unpaired(error(one, task), error(base, task))
 
 
 def average_error(point: Point, tasks: Sequence[str]) -> float | None:
