@@ -121,6 +121,12 @@ def test_markdown_puts_headings_into_the_names_that_need_them() -> None:
     assert "**2.00**" in markdown.render(AWKWARD)
 
 
+def test_a_document_numbers_its_tables_as_the_paper_does() -> None:
+    text = write.document({number: TABLES[number] for number in (2, 9)})
+    assert re.findall(r"\\setcounter\{table\}\{(\d+)\}", text) == ["1", "8"]
+    assert text.rstrip().endswith(r"\end{document}")
+
+
 def test_files_of_one_table(tmp_path: Path) -> None:
     written = write.write({2: TABLES[2]}, tmp_path / "out")
     assert sorted(file.name for file in written) == [

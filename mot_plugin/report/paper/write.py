@@ -46,8 +46,10 @@ def files(tables: Mapping[int, Table], figures: Sequence[Figure] = ()) -> dict[s
 
 
 def document(tables: Mapping[int, Table]) -> str:
-    """A LaTeX document with every table, wide ones made to fit."""
-    body = "\n".join(latex.render(table) for table in tables.values())
+    """A LaTeX document with every table, numbered as in the paper."""
+    body = "\n".join(
+        f"\\setcounter{{table}}{{{number - 1}}}\n{latex.render(table)}" for number, table in tables.items()
+    )
     head = r"""\documentclass{article}
 \usepackage[a4paper,landscape,margin=1.5cm]{geometry}
 \usepackage[T1]{fontenc}
