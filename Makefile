@@ -19,7 +19,7 @@ quickstart: install
 	$(BIN)/mot-plugin run recipes/quickstart.yaml
 
 test: install
-	bash packaging/system.sh bubblewrap
+	bash packaging/system.sh bubblewrap chromium
 	$(BIN)/python -m pytest
 
 fast: install

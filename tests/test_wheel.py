@@ -49,8 +49,11 @@ def mot(installed: Path, *arguments: str, cwd: Path) -> str:
 def test_the_wheel_holds_every_file_it_needs_and_no_other(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     package = {
-        str(file.relative_to(ROOT)) for file in (ROOT / "mot_plugin").rglob("*") if file.suffix in (".py", ".txt")
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "mot_plugin").rglob("*")
+        if file.suffix in (".py", ".txt", ".html", ".css", ".js")
     }
+    assert "mot_plugin/pages/templates/page.html" in package
     assert package <= names
     for folder in ("recipes", "mergekit_configs", "eval"):
         shipped = {f"mot_plugin/_files/{f.relative_to(ROOT)}" for f in (ROOT / folder).rglob("*.yaml")}
@@ -70,7 +73,7 @@ def test_the_installed_package_finds_its_files(installed: Path, tmp_path: Path) 
 
 def test_a_copied_recipe_plans_the_same_as_in_the_checkout(installed: Path, tmp_path: Path) -> None:
     mot(installed, "recipes", "--copy", "boba200", "--to", "mine", cwd=tmp_path)
-    assert "83 steps" in mot(installed, "plan", "mine/boba200.yaml", cwd=tmp_path)
+    assert "84 steps" in mot(installed, "plan", "mine/boba200.yaml", cwd=tmp_path)
     mot(installed, "plan", "mine/boba200.yaml", "--out", "wheel", cwd=tmp_path)
     mot(ROOT, "plan", "mine/boba200.yaml", "--out", "checkout", cwd=tmp_path)
     made, same = (

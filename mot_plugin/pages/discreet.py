@@ -8,7 +8,7 @@ HIDDEN = "(not shown)"
 
 _NAME = re.compile(r"(?i)(?:^|[_-])(?:key|token|secret|password|passwd|auth|credentials?)(?:$|[_-])|apikey")
 _GIVEN = re.compile(
-    r"(?i)\b([A-Z0-9_-]*(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)[A-Z0-9_]*=)('[^']*'|\"[^\"]*\"|\S+)"
+    r"\b([A-Z0-9_]*(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(?:_[A-Z0-9_]*)?=)('[^']*'|\"[^\"]*\"|\S+)"
 )
 _USER = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s:@]+:[^/\s@]+@")
 

@@ -65,7 +65,7 @@ def make(
         "costs": [*cost.tables(every), cost.tokens(folder, plan)] if every else [],
         "pictures": _pictures(config.merges),
         "corpora": list(_corpora(folder, plan)),
-        "recipe": (folder.root / "recipe.yaml").read_text(encoding="utf-8"),
+        "recipe": discreet.text((folder.root / "recipe.yaml").read_text(encoding="utf-8")),
         "machine": _machine(folder),
         "ran_on": ran_on.tools(plan, store),
         "hardware": ran_on.hardware(plan, store),

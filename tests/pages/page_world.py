@@ -31,7 +31,16 @@ class LaidOut:
     store: Store
     now: float = BEGAN
 
-    def do(self, step: Step, state: str = "done", seconds: float = 60.0, **more: Any) -> None:
+    def do(
+        self,
+        step: Step,
+        state: str = "done",
+        seconds: float = 60.0,
+        *,
+        problems: int = 10,
+        answers: int = 4,
+        **more: Any,
+    ) -> None:
         """Let a step have run."""
         began, self.now = self.now, self.now + seconds
         ended = None if state == "running" else self.now
@@ -41,7 +50,7 @@ class LaidOut:
         if state == "done":
             out = self.store.out(self.plan.prints[step.name])
             out.mkdir(exist_ok=True)
-            leave(step, out)
+            leave(step, out, problems, answers)
             self.folder.link(self.plan, step, self.store)
 
     def finish(self) -> None:
@@ -55,23 +64,23 @@ def lay_out(root: Path, *, recipe: str = "", machine: str = "machine.yaml") -> L
     world = make_world(root / "world", rounds=2)
     place = machines.load(world.root / machine)
     place = place.model_copy(update={"storage": place.storage.model_copy(update={"runs": str(world.runs)})})
-    path = Path(recipe) if recipe else world.root / "tiny.yaml"
+    path = Path(__file__).parents[2] / recipe if recipe else world.root / "tiny.yaml"
     ready = runs.prepare(path, place)
     ready.folder.root.mkdir(parents=True)
     ready.folder.prepare(ready.plan, place, path)
     return LaidOut(ready.folder, ready.plan, ready.folder.store())
 
 
-def leave(step: Step, out: Path) -> None:
+def leave(step: Step, out: Path, problems: int, answers: int) -> None:
     """What a page reads of a finished step."""
     if step.kind == "evaluate":
         tasks = json.loads(next(file.text for file in step.call.files if file.path.endswith("scores.json")))["tasks"]
         good = 2 + 2 * (step.round or 0)
-        hits = [[int(number + answer < good) for answer in range(4)] for number in range(10)]
-        value = sum(map(sum, hits)) / 40
+        hits = [[int(number % 10 + answer % 4 < good) for answer in range(answers)] for number in range(problems)]
+        value = sum(map(sum, hits)) / problems / answers
         metrics = {"score": {"value": value, "stderr": 0.05}, "truncated": {"value": 0.0, "stderr": 0.0}}
-        hashes = [str(number) for number in range(10)]
-        entry = {"problems": 10, "repeats": 4, "metrics": metrics, "hits": hits, "doc_hashes": hashes}
+        hashes = [str(number) for number in range(problems)]
+        entry = {"problems": problems, "repeats": answers, "metrics": metrics, "hits": hits, "doc_hashes": hashes}
         (out / "scores.json").write_text(json.dumps({"tasks": dict.fromkeys(tasks, entry)}))
     elif step.kind == "corpus":
         texts = (("What is 1 + 1?", f"<think>\n{step.name} counts\n</think>\n\n\\boxed{{2}}"),)
@@ -93,7 +102,7 @@ def write_corpus(out: Path, teacher: str, texts: tuple[tuple[str, str], ...]) ->
     corpora.write_verdicts(out, judged)
 
 
-def running(step: Step) -> dict[str, Any]:
+def running() -> dict[str, Any]:
     """More of a record: this process is the supervisor, and the step began a moment ago."""
     return {"pid": os.getpid(), "started": time.time() - 20}
 
