@@ -55,8 +55,8 @@ def limits(student: Student) -> list[str]:
     lines = [
         f"* It was measured on {tasks} benchmark{'s' if tasks != 1 else ''}, and on nothing else: not on safety, facts, other "
         "languages than the problems', or long conversations. Whatever the base student does there, this one may do worse.",
-        "* A score holds for the engine, the settings and the number of answers that it was measured with; a difference below "
-        "two standard errors is none.",
+        "* A score holds for the engine, the settings and the number of answers that it was measured with; a difference "
+        "whose 95 % interval holds 0 is none.",
         "* It writes its thought before its answer, and was trained on rows of at most "
         f"{student.recipe.sft.get('cutoff_len')} tokens: answers that need more may not end.",
     ]
