@@ -1,4 +1,5 @@
 # make quickstart   install into .venv and run the whole method on a tiny student, on the processor, to its report
+# make study        the quickstart and every other kind of experiment in the paper on it, and the paper's tables and figures of them
 # make test         install and run every test, the real tools included
 # make contract     install vLLM for the processor into .venv-vllm and run the tests against it
 # make fast         the tests that run no whole recipe and no real tool, in under a minute
@@ -8,7 +9,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart test fast contract lint bench clean
+.PHONY: install quickstart study test fast contract lint bench clean
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml packaging/install.sh $(wildcard constraints/*.txt)
@@ -17,6 +18,11 @@ $(VENV)/.installed: pyproject.toml packaging/install.sh $(wildcard constraints/*
 
 quickstart: install
 	$(BIN)/mot-plugin run recipes/quickstart.yaml
+
+study: install
+	$(BIN)/mot-plugin run --machine recipes/machines/processor.yaml recipes/quickstart.yaml recipes/quickstart-*.yaml
+	$(BIN)/mot-plugin paper runs/quickstart* --out runs/paper
+	$(BIN)/python recipes/quickstart/check.py runs
 
 test: install
 	bash packaging/system.sh bubblewrap chromium

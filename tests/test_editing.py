@@ -31,7 +31,9 @@ def test_a_value_is_replaced_and_its_comment_stays() -> None:
 
 
 def test_an_entry_is_put_in_as_the_last_one() -> None:
-    assert edit(TEXT, [(("methods", "mot", "until"), "no_gain")]) == TEXT.replace("steps: 5", "steps: 5, until: no_gain")
+    assert edit(TEXT, [(("methods", "mot", "until"), "no_gain")]) == TEXT.replace(
+        "steps: 5", "steps: 5, until: no_gain"
+    )
     assert edit(TEXT, [(("methods", "base", "x"), 1)]) == TEXT.replace("base: {}", "base: {x: 1}")
     added = edit(TEXT, [(("methods", "one_shot"), {"merge": "linear"})])
     assert added == TEXT.replace("base: {}\n", "base: {}\n  one_shot: {merge: linear}\n")
