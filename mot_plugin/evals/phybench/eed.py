@@ -14,6 +14,7 @@ from mot_plugin.limited import Limited, Limits, Outcome, shared
 
 RULES = 1  # raised when the same formulas get other points
 _EQUAL, _SIMPLIFY, _DISTANCE = Limits(10), Limits(30), Limits(30)
+_STAGES = "mot_plugin.evals.phybench.stages"
 _LONGEST = 3  # times as many characters as the reference has, and the answer is not looked at
 
 _PROOF = (
@@ -88,7 +89,7 @@ class Eed:
                 self._forms[text] = said.value
 
     def _call(self, stage: str, arguments: Sequence[tuple[object, ...]], limits: Limits) -> list[Outcome]:
-        return self._limited.call_many(f"mot_plugin.evals.phybench.stages:{stage}", arguments, limits)
+        return self._limited.call_many(f"{_STAGES}:{stage}", arguments, limits, loads=[f"{_STAGES}:prepare"])
 
 
 @functools.cache

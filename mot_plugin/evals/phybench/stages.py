@@ -14,6 +14,13 @@ _POINTS, _ENOUGH = 60, 5  # points where formulas are worked out, and real ones 
 _DIGITS, _AGREE, _NOTHING = 50, 1e-20, 1e-40
 
 
+def prepare() -> None:
+    """Compare two formulas: what sympy loads and makes ready with the first ones takes most of the time of one later."""
+    first, second = r"\frac{a}{2} + \sqrt{b}\sin(c)", r"\frac{a}{3} - \sqrt{b}\cos(c)^2"
+    same(first, second)
+    apart(simplified(first), simplified(second))
+
+
 def readable(text: str) -> bool:
     """Whether there is a formula in a text."""
     try:
