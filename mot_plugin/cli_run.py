@@ -68,7 +68,7 @@ def plan(
     if as_json:
         print(json.dumps(_for_programs(ready), indent=1))
     elif out is None:
-        console().print(overview.one(ready[0]) if len(ready) == 1 else overview.several(ready), markup=False)
+        console().print(overview.one(ready[0]) if len(ready) == 1 else overview.several(ready))
 
 
 def _for_programs(ready: "Sequence[Prepared]") -> dict[str, Any]:

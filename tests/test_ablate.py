@@ -47,6 +47,36 @@ def test_each_teacher_left_out_and_other_rounds(tmp_path: Path) -> None:
     assert fewer.rounds == 3
 
 
+def test_every_other_kind_of_variant(tmp_path: Path) -> None:
+    """Each is the recipe's own text, its comments too, with that one line changed."""
+    options = ("--one-shot", "--matched", "--keep-teachers", "qwq,qwen3-32b", "--steps", "25", "--seeds", "0,1")
+    ended = ablate(tmp_path, *options, "--until", "no_gain")
+    assert ended.returncode == 0, ended.stderr
+    text = BOBA.read_text(encoding="utf-8").split("\n")[1:]
+    changes = {}
+    for file in tmp_path.glob("boba200-*.yaml"):
+        now = file.read_text(encoding="utf-8").split("\n")[1:]
+        assert now.count(f"name: {file.stem}") == 1
+        gone = [line for line in text if line not in now and line != "name: boba200"]
+        changes[file.stem] = gone, [line for line in now if line not in text and not line.startswith("name: ")]
+    mot = "  mot: {rounds: 5, steps: 50, merge: linear}"
+    others = [line for line in text if line.startswith(("  qwen3-235b: ", "  deepseek-r1: "))]
+    assert changes == {
+        "boba200-one-shot": ([], ["  one_shot: {merge: linear}"]),
+        "boba200-matched": ([], ["  matched: {of: [mtd], save_steps: 50}"]),
+        "boba200-only-qwq-qwen3-32b": (others, []),
+        "boba200-25-steps": ([mot], [mot.replace("50", "25")]),
+        "boba200-until-no-gain": ([mot], [mot.replace("linear", "linear, until: no_gain")]),
+        "boba200-seed-1": (["seed: 0"], ["seed: 1"]),
+    }
+
+
+def test_what_a_variant_need_not_repeat_is_left_out(tmp_path: Path) -> None:
+    assert ablate(tmp_path, "--drop-teacher", "deepseek-r1", "--methods", "base,mot").returncode == 0
+    made = recipe.load(tmp_path / "boba200-no-deepseek-r1.yaml").methods
+    assert made.model_fields_set == {"base", "mot"}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -54,6 +84,10 @@ def test_each_teacher_left_out_and_other_rounds(tmp_path: Path) -> None:
         (("--drop-teacher", "qwk"), "has no teacher 'qwk', did you mean 'qwq'?"),
         (("--rounds", "few"), "--rounds takes whole numbers, got 'few'"),
         (("--rounds", "0"), "methods.mot.rounds: must be at least 1, got 0"),
+        (("--seeds", "1,two"), "--seeds takes whole numbers, got '1,two'"),
+        (("--keep-teachers", "qwq,r1"), "has no teacher 'r1'"),
+        (("--methods", "mott", "--rounds", "3"), "has no method 'mott', did you mean 'mot'?"),
+        (("--until", "gain"), "methods.mot.until"),
     ],
 )
 def test_mistakes(tmp_path: Path, options: tuple[str, ...], message: str) -> None:

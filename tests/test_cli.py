@@ -177,6 +177,18 @@ def test_shipped_recipes_are_listed_and_copied(tmp_path: Path) -> None:
     assert (wrong.returncode, wrong.stderr) == (2, "error: no recipe 'bobba200', did you mean 'boba200'?\n")
 
 
+def test_the_paper_s_recipes_are_copied_together_or_one_by_one(tmp_path: Path) -> None:
+    assert mot("recipes", "--copy", "paper", "--to", "mine", cwd=tmp_path).returncode == 0
+    copied = sorted(file.name for file in (tmp_path / "mine" / "paper").iterdir())
+    assert copied == sorted(file.name for file in (RECIPES / "paper").iterdir())
+    assert mot("recipes", "--copy", "qwen3-8b-boba200-no-r1", "--to", "one", cwd=tmp_path).returncode == 0
+    assert [file.name for file in (tmp_path / "one" / "paper").iterdir()] == ["qwen3-8b-boba200-no-r1.yaml"]
+    assert mot("recipes", "--copy", "quickstart-probe", "--to", "quick", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "quick" / "quickstart" / "student" / "config.json").is_file()
+    again = mot("recipes", "--copy", "paper", "--to", "mine", cwd=tmp_path)
+    assert (again.returncode, "nothing was copied" in again.stderr) == (2, True)
+
+
 def test_the_installed_command_is_the_module(tmp_path: Path) -> None:
     done = subprocess.run([COMMAND, "--version"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == mot("--version", cwd=tmp_path).stdout
