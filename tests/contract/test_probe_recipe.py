@@ -37,7 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "probed.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     command = [sys.executable, "-m", "mot_plugin", "run", "probed.yaml", "--plain"]
     command += ["--machine", str(RECIPES / "machines" / "processor.yaml")]
-    ended = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=590, check=False)
+    ended = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=1500, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return place / "runs" / "probed"
 
