@@ -84,16 +84,16 @@ def run(recipe_path: Path, machine: Machine, view: View, executor: str = "serial
     folder = ready.folder
     _refuse_missing(ready)
     with disk_full_in_words(), _locked(folder), _stoppable():
-        worked = False
+        worked, page = False, live.Page(folder, view.remark)
         while True:
             # Again, now that no other `run` can change it, and after every round that decides about the next one.
             ready = replace(_judged(ready.recipe, machine, ready.gathered, folder), goals=wanted)
             worked = worked or bool(ready.todo)
-            _go(ready, recipe_path, view, executor)
+            _go(ready, recipe_path, view, executor, page)
             if ready.deciding is None or ready.goals:
                 break
         if not ready.goals and not live.complete(folder, ready.plan.prints["report"]):
-            live.Page(folder, view.remark).last()
+            page.last()
         if not worked:
             view.nothing_to_do(folder, ready.goals)
             return folder
@@ -102,7 +102,7 @@ def run(recipe_path: Path, machine: Machine, view: View, executor: str = "serial
     return folder
 
 
-def _go(ready: Prepared, recipe_path: Path, view: View, executor: str) -> None:
+def _go(ready: Prepared, recipe_path: Path, view: View, executor: str, page: live.Page) -> None:
     """Freeze this plan in the run folder and run what has to run of it. Raises StepFailed."""
     folder, machine = ready.folder, ready.machine
     store = _freeze(ready, recipe_path)
@@ -110,10 +110,11 @@ def _go(ready: Prepared, recipe_path: Path, view: View, executor: str) -> None:
         collect(folder, ready.plan, store)
     if not ready.todo:
         return
-    with view.watching(folder, ready.plan, ready.todo, store) as tell:
-        page = nullcontext(tell) if ready.goals else live.following(folder, tell, view.remark)
-        with page as told:
-            outcome = EXECUTORS[executor](folder.root.resolve(), ready.todo, told)
+    with (
+        view.watching(folder, ready.plan, ready.todo, store) as tell,
+        nullcontext(tell) if ready.goals else live.following(page, tell) as told,
+    ):
+        outcome = EXECUTORS[executor](folder.root.resolve(), ready.todo, told)
     if outcome.failed:
         raise StepFailed(describe(ready, outcome))
 

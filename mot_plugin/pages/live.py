@@ -29,9 +29,8 @@ _Remark = Callable[[str], None]
 
 
 @contextmanager
-def following(folder: Folder, tell: Watcher, remark: _Remark) -> Iterator[Watcher]:
+def following(page: "Page", tell: Watcher) -> Iterator[Watcher]:
     """A watcher that also keeps the page new, and leaves it as the run ended, however it ended."""
-    page = Page(folder, remark)
 
     def told(event: Event, step: Step, number: int) -> None:
         tell(event, step, number)
