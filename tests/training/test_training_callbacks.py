@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import state
+from tiny_trainer import state
 
 from mot_plugin.errors import CheckFailed
 from mot_plugin.training import ProbeLoss, Progress, StopOnNonFinite
