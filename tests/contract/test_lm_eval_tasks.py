@@ -81,13 +81,15 @@ def test_lm_eval_finds_every_task() -> None:
     assert files >= {*TASKS, "mot_leaderboard", "mot_gpqa_diamond", "mot_livecodebench"}
 
 
-@pytest.mark.parametrize(("name", "repeats", "longest"), [("mot_aime24", 16, 38912), ("mot_aime25", 16, 38912)])
+@pytest.mark.parametrize(
+    ("name", "repeats", "longest"), [("mot_aime24", 16, 38912), ("mot_aime25", 16, 38912), ("mot_aime24_64", 64, 38912)]
+)
 def test_an_aime_task(data: Path, name: str, repeats: int, longest: int) -> None:
     task = manager(data).load([name])["tasks"][name]
     assert task.config.repeats == repeats
     assert task.config.generation_kwargs == {**SAMPLING, "max_gen_toks": longest}
     assert task.config.metadata["version"] == 1.0
-    assert task.config.metadata["dataset"] == f"math-ai/{name.removeprefix('mot_')}"
+    assert task.config.metadata["dataset"] == f"math-ai/{name[4:10]}"
     assert list(task.aggregation()) == METRICS
 
 
