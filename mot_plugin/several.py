@@ -153,7 +153,7 @@ def account(plan: Plan, folder: Folder, before: Mapping[str, float]) -> Ending:
 
 def summary(endings: Sequence[Ending]) -> str:
     """One line for each recipe, and what the sharing was worth in all."""
-    width = max(len(one.name) for one in endings)
+    width = max(len(name) for name in (*(one.name for one in endings), *(["in all"] if len(endings) > 1 else [])))
     lines = [f"{one.name:<{width}}  {one.words}" for one in endings]
     well = [one for one in endings if not one.code]
     if len(endings) > 1:

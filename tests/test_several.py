@@ -40,13 +40,13 @@ def test_what_recipes_share_is_run_once(world: World) -> None:
     assert trained(world)[6:] == [f"configs/mot/round-2/branches/{name}.yaml" for name in ("anna", "bert")]
     *_, first, second, whole = ended.stdout.rstrip().split("\n")
     steps = {name: len(plan_of(world, name)["steps"]) for name in ("tiny", "fewer")}
-    assert first == f"tiny   {steps['tiny']} steps: {steps['tiny']} run, 0 reused"
+    assert first == f"tiny    {steps['tiny']} steps: {steps['tiny']} run, 0 reused"
     # The student, its scores, two corpora and the two branches of the first round.
-    assert second == f"fewer  {steps['fewer']} steps: {steps['fewer'] - 6} run, 6 reused (6 of tiny)"
+    assert second == f"fewer   {steps['fewer']} steps: {steps['fewer'] - 6} run, 6 reused (6 of tiny)"
     both = sum(steps.values())
-    assert whole == f"in all {both} steps: {both - 6} run, 6 reused"
+    assert whole == f"in all  {both} steps: {both - 6} run, 6 reused"
     again = world.mot("run", "tiny.yaml", "fewer.yaml", *MACHINE)
-    assert again.stdout.rstrip().split("\n")[-1] == f"in all {both} steps: 0 run, {both} reused"
+    assert again.stdout.rstrip().split("\n")[-1] == f"in all  {both} steps: 0 run, {both} reused"
     assert len(trained(world)) == 8
 
 
@@ -75,9 +75,9 @@ def test_a_failed_recipe_stops_only_its_pupils(world: World) -> None:
     ended = world.mot("run", "pupil.yaml", "tiny.yaml", "fewer.yaml", *MACHINE)
     assert ended.returncode == 3
     *_, first, second, third, whole = ended.stdout.rstrip().split("\n")
-    assert re.fullmatch(r"tiny   failed: step \d+ of \d+, mot/round-1/branches/carl: .*", first)
-    assert second == "pupil  not run: its teacher's run tiny failed"
-    assert re.fullmatch(r"fewer  (\d+) steps: \d+ run, 6 reused \(6 of tiny\)", third)
+    assert re.fullmatch(r"tiny    failed: step \d+ of \d+, mot/round-1/branches/carl: .*", first)
+    assert second == "pupil   not run: its teacher's run tiny failed"
+    assert re.fullmatch(r"fewer   (\d+) steps: \d+ run, 6 reused \(6 of tiny\)", third)
     assert whole.endswith("; 2 of 3 recipes failed")
     assert (world.runs / "fewer" / "report" / "report.md").is_file()
     assert not (world.runs / "pupil").exists()
