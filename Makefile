@@ -8,6 +8,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# As many tests at a time as there are cores, the tests of one file in one process: they share what is expensive to set up.
+JOBS ?= $(shell nproc)
+FAST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not contract and not process"
 
 .PHONY: install quickstart study test fast contract lint bench clean
 install: $(VENV)/.installed
@@ -26,10 +29,11 @@ study: install
 
 test: install
 	bash packaging/system.sh bubblewrap chromium
-	$(BIN)/python -m pytest
+	$(FAST)
+	$(BIN)/python -m pytest -m "contract or process"
 
 fast: install
-	$(BIN)/python -m pytest -m "not contract and not process"
+	$(FAST)
 
 lint: install
 	$(BIN)/ruff check .
