@@ -102,5 +102,5 @@ def download(model: str, revision: str | None) -> Path:
             f"the model {model!r} is neither a folder here nor to be had from the hub\n"
             f"  {type(error).__name__}: {cause}\n"
             "  either name a local folder: the path of the model, absolute or relative to the run's folder\n"
-            f"  or fetch it where there is a network: huggingface-cli download {model}{at}"
+            f"  or fetch it where there is a network: hf download {model}{at}"
         ) from None

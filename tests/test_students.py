@@ -119,7 +119,7 @@ def test_a_student_that_cannot_be_had_offline(tmp_path: Path) -> None:
     assert found.returncode == 1
     assert found.stderr.startswith("MissingInput: the model 'Qwen/Qwen3-8B' is neither a folder here nor to be had")
     assert "name a local folder" in found.stderr
-    assert "huggingface-cli download Qwen/Qwen3-8B --revision main" in found.stderr
+    assert "hf download Qwen/Qwen3-8B --revision main" in found.stderr
     assert "Traceback" not in found.stderr
     assert step(tmp_path, "/no/such/folder").stderr.startswith("MissingInput: ")
 
