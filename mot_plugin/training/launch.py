@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,11 @@ def measure(run_exp: Callable[..., None], options: Options, settings: Any) -> No
 
     from mot_plugin.training.probe import Measured, ProbeLoss
 
-    try:
+    with suppress(Measured):
         run_exp(settings, callbacks=[ProbeLoss(*options.probe, settings=settings, only=True)])
-    except Measured:
-        if distributed.is_initialized():
-            distributed.destroy_process_group()  # as run_exp does at its end
+    # As run_exp does at its end. Not while the exception still holds the model: that hangs.
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _callbacks(options: Options, settings: Any) -> list[Any]:

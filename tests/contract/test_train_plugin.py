@@ -205,10 +205,19 @@ def test_progress_agrees_with_the_log(one: Path, two: Path) -> None:
 
 
 def test_a_start_can_be_measured_alone(lab: Path, one: Path, start: Start) -> None:
-    good(ours(start, "alone", "--probe", "data/others.jsonl", "--probe-only"))
-    (row,) = rows(lab / "alone" / "probe_loss.jsonl")
+    good(ours(start, "alone/start", "--probe", "data/others.jsonl", "--probe-only"))
+    (row,) = rows(lab / "alone" / "start" / "probe_loss.jsonl")
     assert row == next(row for row in rows(one / "probed" / "probe_loss.jsonl") if row["corpus"] == "others")
-    assert [file.name for file in (lab / "alone").iterdir()] == ["probe_loss.jsonl"]
+    assert [file.name for file in (lab / "alone" / "start").iterdir()] == ["probe_loss.jsonl"]
+
+
+def test_a_start_can_be_measured_by_two_processes(lab: Path, start: Start) -> None:
+    """They must come to their end too: a process group that is left while the model is held waits for ever."""
+    good(ours(start, "alone/two", "--probe", "first", "--probe-only", processes=2))
+    good(ours(start, "alone/one", "--probe", "first", "--probe-only"))
+    found = [rows(lab / "alone" / name / "probe_loss.jsonl") for name in ("one", "two")]
+    assert found[0] == found[1]
+    assert len(found[0]) == 1
 
 
 def test_callbacks_from_python(lab: Path, one: Path, start: Start) -> None:
