@@ -9,7 +9,8 @@ from mot_plugin import editing, materials, strict
 from mot_plugin import recipe as recipes
 from mot_plugin.editing import ABSENT
 from mot_plugin.errors import FileError
-from mot_plugin.recipe import Methods, Recipe
+from mot_plugin.recipe import Recipe
+from mot_plugin.recipe.methods import Methods
 
 Change = tuple[editing.Path, Any]
 

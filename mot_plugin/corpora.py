@@ -8,7 +8,7 @@ from mot_plugin.blocks import STUDENT, UNION, Setting, artifact, own, work
 from mot_plugin.corpus import build, union
 from mot_plugin.corpus.facts import About
 from mot_plugin.machine import TeacherPlace
-from mot_plugin.recipe import Teacher
+from mot_plugin.recipe.data import Teacher
 from mot_plugin.sources import step as problems
 from mot_plugin.step import Step
 from mot_plugin.teachers import sample

@@ -13,7 +13,8 @@ from mot_plugin import shipped
 from mot_plugin.errors import FileError
 from mot_plugin.evals import catalogue, kept
 from mot_plugin.machine import Machine
-from mot_plugin.recipe import Recipe, Teacher
+from mot_plugin.recipe import Recipe
+from mot_plugin.recipe.data import Teacher
 from mot_plugin.sources.benchmarks import Benchmark
 from mot_plugin.step import MISSING
 from mot_plugin.store import replace_text

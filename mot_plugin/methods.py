@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mot_plugin.blocks import STUDENT, Model, Setting, artifact, choice, evaluation
 from mot_plugin.merges import Merge, merging
-from mot_plugin.recipe import Std
+from mot_plugin.recipe.methods import Std
 from mot_plugin.step import Method, Step
 from mot_plugin.trainings import Wanted, training
 

@@ -31,7 +31,7 @@ probes
 blocks ablate
 materials selection judge compare subject shipping/ training/
 students
-recipe machine editing corpus/ report/ merging/
+recipe/ machine editing corpus/ report/ merging/
 evals/
 teachers/
 sources/

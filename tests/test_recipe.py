@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from mot_plugin import recipe
 from mot_plugin.errors import FileError
+from mot_plugin.recipe import methods
 
 LINES = """\
 name: demo
@@ -55,7 +56,7 @@ def test_a_good_recipe_is_what_its_file_says(tmp_path: Path) -> None:
     made = load(tmp_path, "\n".join(LINES))
     assert list(made.teachers) == ["qwq", "r1"]
     assert made.sft == {"template": "qwen3", "cutoff_len": 2048, "learning_rate": 1e-5}
-    assert made.methods.mot == recipe.Mot(rounds=2, steps=4, merge="linear")
+    assert made.methods.mot == methods.Mot(rounds=2, steps=4, merge="linear")
     assert made.global_batch_size == 64
     assert made.corpus == recipe.Corpus(overlong="resample", batching="exact")
     with pytest.raises(ValidationError, match="frozen"):

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from mot_plugin.errors import FileError
-from mot_plugin.recipe import Slug
+from mot_plugin.recipe.part import Slug
 
 FILE = "provenance.json"
 

@@ -1,6 +1,7 @@
 """Step `generate` with lm-eval's own vLLM engine on a processor: sixteen samples per problem, a kill, and nothing left of it.
 
-Runs where MOT_PLUGIN_VLLM names the vllm of an environment made by packaging/vllm_cpu.sh, which has lm-eval too. Five minutes on free cores.
+Runs where MOT_PLUGIN_VLLM names the vllm of an environment made by packaging/vllm_cpu.sh, which has lm-eval too.
+Five minutes on free cores.
 """
 
 import json

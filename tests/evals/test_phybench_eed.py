@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mot_plugin.errors import MissingTool
-from mot_plugin.limited import Limited
 from mot_plugin.evals.phybench import eed as module
 from mot_plugin.evals.phybench.eed import Eed, Mark, proven
+from mot_plugin.limited import Limited
 
 HANGS = ["9^{9^{9^9}}", "x^{9^{9^{9}}} + 7^{7^{7^{7}}}", r"\sqrt{2^{10^{10}}}", r"\ln(2^{10^8}+1)", "e^{10^{10^{10}}x}"]
 

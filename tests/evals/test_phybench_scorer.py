@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from mot_plugin.limited import shared
 from mot_plugin.evals.phybench import eed, scorer
 from mot_plugin.evals.phybench.scorer import Grade
+from mot_plugin.limited import shared
 
 DOC = {"id": "1", "tag": "MECHANICS", "answer": "$$T_2 = 2mg + 4m \\frac{v_0^2}{l}$$"}
 RIGHT, NEAR, NEAR_POINTS = "2mg + \\frac{4mv_0^2}{l}", "2mg + \\frac{2mv_0^2}{l}", 60 - 100 * 2 / 15
