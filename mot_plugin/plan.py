@@ -9,7 +9,7 @@ from mot_plugin.errors import FileError
 from mot_plugin.machine import Machine
 from mot_plugin.materials import Materials
 from mot_plugin.recipe import Recipe
-from mot_plugin.report import write
+from mot_plugin.report import losses, write
 from mot_plugin.step import Plan, Step, arrange
 from mot_plugin.tools import llamafactory
 from mot_plugin.tools.call import Call
@@ -62,7 +62,12 @@ def _report(s: Setting, before: Plan) -> Step:
         if step.kind == "evaluate"
     ]
     rounds = [step.name for step in before.steps if step.kind == "merge" and step.method == "MoT"]
-    trainings = [_training(s, step) for step in before.steps if step.kind == "train"]
+    probed = {step.round: step.name for step in before.steps if step.kind == probes.KIND and step.method == "MoT"}
+    trainings = [
+        _training(s, step, probed.get(step.round) if step.round == len(rounds) else None)
+        for step in before.steps
+        if step.kind == "train"
+    ]
     summaries = [artifact(step.name, "summary.json") for step in before.steps if step.kind == "corpus"]
     config = write.Config(
         recipe=s.recipe.name,
@@ -86,7 +91,7 @@ def _report(s: Setting, before: Plan) -> Step:
     )
 
 
-def _training(s: Setting, step: Step) -> write.Training:
+def _training(s: Setting, step: Step, probed: str | None) -> write.Training:
     assert step.at is not None
     room = "adapter" if s.recipe.sft.get("finetuning_type") == llamafactory.LORA else "model"
     return write.Training.model_validate(
@@ -97,5 +102,6 @@ def _training(s: Setting, step: Step) -> write.Training:
             "steps": step.at,
             "step_name": step.name,
             "log": artifact(step.name, room, "trainer_log.jsonl"),
+            "merged": artifact(probed, losses.PROBE) if probed else None,
         }
     )

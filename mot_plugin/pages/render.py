@@ -20,9 +20,10 @@ def render(folder: Folder, *, running: bool | None = None) -> Path:
     """
     plan = folder.plan()
     running = going_on(folder) if running is None else running
-    config = _here(folder, write.Config.model_validate_json(next(file.text for file in plan["report"].call.files)))
+    fresh = folder.root / ".report"
+    config = write.Config.model_validate_json(next(file.text for file in plan["report"].call.files))
+    config = config.below(folder.root).model_copy(update={"out": str(fresh)})
     with _alone(folder):
-        fresh = Path(config.out)
         shutil.rmtree(fresh, ignore_errors=True)
         content = write.content(config)
         write.write_down(config, content)
@@ -35,18 +36,6 @@ def render(folder: Folder, *, running: bool | None = None) -> Path:
             _replace(fresh, folder.root / "report")
             shutil.rmtree(fresh, ignore_errors=True)
     return folder.root / "report" / PAGE
-
-
-def _here(folder: Folder, config: write.Config) -> write.Config:
-    """The report's config with paths that lead there from the current folder."""
-    found = {
-        "rows": [row.model_copy(update={"scores": str(folder.root / row.scores)}) for row in config.rows],
-        "corpora": [str(folder.root / path) for path in config.corpora],
-        "merges": [str(folder.root / path) for path in config.merges],
-        "trainings": [one.model_copy(update={"log": str(folder.root / one.log)}) for one in config.trainings],
-        "out": str(folder.root / ".report"),
-    }
-    return config.model_copy(update=found)
 
 
 def _replace(fresh: Path, shown: Path) -> None:

@@ -17,7 +17,10 @@ CONFIG = "configs/report.report.json"
 def of(config: write.Config, content: write.Content) -> Run:
     """The run of a report; logs of losses are found from the current folder, as all paths of `config` are."""
     logged = tuple(
-        losses.read(Path(one.log), one.method, one.teacher, one.round, one.steps) for one in config.trainings
+        losses.read(
+            Path(one.log), one.method, one.teacher, one.round, one.steps, Path(one.merged) if one.merged else None
+        )
+        for one in config.trainings
     )
     probe = tuple(score for score in content.scores if score.purpose == "probe" and score.metric == config.metric)
     return Run(config.recipe, config.student, config.source, content.board, logged, probe, tuple(config.teachers))
@@ -32,14 +35,7 @@ def read(root: Path) -> tuple[Run, list[Spent]]:
         config = write.Config.model_validate_json(file.read_bytes())
     except ValidationError:
         raise FileError(f"{file} was not written by this version: run the recipe once more") from None
-    here = config.model_copy(
-        update={
-            "rows": [row.model_copy(update={"scores": str(root / row.scores)}) for row in config.rows],
-            "trainings": [one.model_copy(update={"log": str(root / one.log)}) for one in config.trainings],
-            "corpora": [],
-            "merges": [],
-        }
-    )
+    here = config.below(root).model_copy(update={"corpora": [], "merges": []})
     return of(here, write.content(here)), cost_files.read(root)
 
 

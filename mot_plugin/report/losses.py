@@ -35,8 +35,12 @@ class Losses:
     tokens: int | None = None
 
 
-def read(log: Path, method: Method, teacher: str | None, number: int | None, steps: int) -> Losses:
+def read(
+    log: Path, method: Method, teacher: str | None, number: int | None, steps: int, merged: Path | None = None
+) -> Losses:
     """The losses of one training; those of a log that is not there (yet) are empty.
+
+    `merged` are the probe losses of the model that the training's branch was merged into: they come after its last step.
 
     A row that is broken off, or has no number, is left out: the trainer may be writing, or the loss be NaN.
     """
@@ -46,12 +50,14 @@ def read(log: Path, method: Method, teacher: str | None, number: int | None, ste
         tokens = row.get("total_tokens", tokens)
         if _number(row.get("loss")) and "current_steps" in row:
             rows[int(row["current_steps"])] = float(row["loss"])
-    probes = [
-        Probe(int(row["step"]), float(row["loss"]), str(row.get("corpus", "")))
-        for row in _rows(log.with_name(PROBE))
-        if _number(row.get("loss")) and "step" in row
-    ]
+    probes = [*_probes(log.with_name(PROBE)), *(_probes(merged, after=steps) if merged else ())]
     return Losses(method, teacher, number, steps, tuple(sorted(rows.items())), tuple(probes), tokens)
+
+
+def _probes(file: Path, after: int = 0) -> Iterator[Probe]:
+    for row in _rows(file):
+        if _number(row.get("loss")) and "step" in row:
+            yield Probe(after + int(row["step"]), float(row["loss"]), str(row.get("corpus", "")))
 
 
 def along(

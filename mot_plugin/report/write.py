@@ -58,6 +58,8 @@ class Training(pydantic.BaseModel):
     steps: int
     step_name: str
     log: str
+    merged: str | None = None
+    """Of the last round: the probe loss of the model that it was merged into. Earlier ones start the next round."""
 
 
 class Config(pydantic.BaseModel):
@@ -82,6 +84,19 @@ class Config(pydantic.BaseModel):
     tasks: list[str] = []
     metric: str = "score"
     format: int = 1
+
+    def below(self, root: Path) -> Self:
+        """The same with paths that lead into a run folder from anywhere."""
+        rows = [row.model_copy(update={"scores": str(root / row.scores)}) for row in self.rows]
+        logs = [
+            one.model_copy(update={"log": str(root / one.log), "merged": one.merged and str(root / one.merged)})
+            for one in self.trainings
+        ]
+        lists = {
+            "corpora": [str(root / path) for path in self.corpora],
+            "merges": [str(root / path) for path in self.merges],
+        }
+        return self.model_copy(update={"rows": rows, "trainings": logs, "out": str(root / self.out), **lists})
 
     @pydantic.model_validator(mode="after")
     def _each_once(self) -> Self:

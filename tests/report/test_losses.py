@@ -36,3 +36,15 @@ def test_rounds_stand_one_after_the_other() -> None:
     assert losses.probed(rounds, "MoT", "qwq") == {"p": ((0, 1.5), (2, 2.5))}
     assert losses.round_steps(rounds) == 2
     assert losses.round_steps([]) is None
+
+
+def test_the_merged_model_comes_after_its_branch(tmp_path: Path) -> None:
+    """The last round has no next one whose step 0 would show what its merge made."""
+    log, merged = tmp_path / "trainer_log.jsonl", tmp_path / "merged" / losses.PROBE
+    log.write_text("", encoding="utf-8")
+    log.with_name(losses.PROBE).write_text('{"step": 0, "loss": 3.0, "corpus": "qwq"}\n', encoding="utf-8")
+    merged.parent.mkdir()
+    merged.write_text('{"step": 0, "loss": 2.0, "corpus": "qwq"}\n', encoding="utf-8")
+    last = losses.read(log, "MoT", "qwq", 2, 4, merged)
+    assert losses.probed([last], "MoT", "qwq") == {"qwq": ((4.0, 3.0), (8.0, 2.0))}
+    assert losses.read(log, "MoT", "qwq", 2, 4, tmp_path / "not there").probes == (Probe(0, 3.0, "qwq"),)
