@@ -12,6 +12,9 @@ BIN := $(VENV)/bin
 JOBS ?= $(shell nproc)
 FAST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not contract and not process"
 
+# Where Python may not keep what it compiled, each of the thousand processes that the tests start compiles all of us again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: install quickstart study test fast contract lint bench clean
 install: $(VENV)/.installed
 

@@ -59,6 +59,15 @@ def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+HERE = Path(__file__).parent
+REAL = {HERE / "contract", HERE / "training"}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where no real tool is wanted, files whose every test runs one are not imported: they import it, which takes seconds."""
+    return True if collection_path in REAL and "not contract" in config.option.markexpr else None
+
+
 # A shell starts what it puts into the background with SIGINT ignored, nohup does so with SIGHUP, and what ignores them hands that
 # on: tests that stop something would wait for its end.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -9,6 +9,8 @@ import yaml
 
 from mot_plugin import recipe
 
+pytestmark = pytest.mark.process
+
 BOBA = Path(__file__).parents[1] / "recipes" / "boba200.yaml"
 
 

@@ -8,6 +8,8 @@ import pytest
 import yaml
 from fake_world import World, make_world
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
@@ -84,7 +86,6 @@ def test_mistakes_are_named(built: World) -> None:
     assert (ended.returncode, ended.stderr.split(":")[1]) == (2, " . is not a run folder")
 
 
-@pytest.mark.process
 def test_cards_follow_the_recipe_and_nothing_else_does(world: World) -> None:
     world.edit(lambda recipe: recipe["methods"].update(mtd={"steps": 2, "save_steps": 2}))
     build = ("corpus", "build", "tiny.yaml", "--machine", "machine.yaml")

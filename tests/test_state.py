@@ -83,7 +83,7 @@ def collect(plan: Plan, store: Store) -> None:
         store.delete(plan.prints[one.name], one.call.weights)
 
 
-many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @many

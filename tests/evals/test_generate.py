@@ -416,6 +416,7 @@ def test_the_command_that_failed_can_be_pasted(room: Room, capfd: pytest.Capture
     assert list((room.root / "work/e/shards/1").glob("samples_four_*.jsonl"))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_ended_in_the_second_shard_and_begun_again(room: Room, number: int) -> None:
     room.generate(shards=2, place={"store": "undisturbed"})
@@ -435,6 +436,7 @@ def test_ended_in_the_second_shard_and_begun_again(room: Room, number: int) -> N
     assert room.scored() == undisturbed
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_grandchild_outlives_it(room: Room, number: int) -> None:
     room.fault("grandchild", seconds=60)

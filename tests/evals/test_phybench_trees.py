@@ -46,7 +46,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(TREES, TREES)
 def test_the_distance_is_the_one_of_the_definition(left: Tree, right: Tree) -> None:
     assert distance(left, right) == pytest.approx(by_definition((left,), (right,)))

@@ -215,7 +215,7 @@ BODIES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(line=JSON | BODIES.map(lambda body: {"response": {"status_code": 200, "body": body}}))
 def test_whatever_a_line_holds_is_an_error_in_words_a_failure_or_a_sample(
     tmp_path_factory: pytest.TempPathFactory, line: Any

@@ -137,6 +137,7 @@ def test_done_again_it_asks_nothing(make: Make, fault_server: FaultServer) -> No
     assert traces(again) == traces(config)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("mode", ["until_correct", "all"])
 def test_killed_at_any_point_it_repeats_nothing_that_was_finished(
     make: Make, fault_server: FaultServer, tmp_path: Path, mode: str

@@ -20,6 +20,8 @@ from mot_plugin.errors import FileError, MissingTool, StepFailed
 from mot_plugin.teachers.serve import PORT, Server, serving
 from mot_plugin.tools import vllm
 
+pytestmark = pytest.mark.process
+
 FAKES = Path(__file__).parents[1] / "fakes"
 PATH = os.pathsep.join([str(FAKES), str(Path(sys.executable).parent), os.environ["PATH"]])
 MARK = "TEST_SERVE"

@@ -146,6 +146,7 @@ def test_one_sample_in_an_event_loop(judge: Judge) -> None:
     assert [judge.verdict(sample, prompt.references) for sample in prompt.samples] == ["correct", "wrong", "no_answer"]
 
 
+@pytest.mark.process
 def test_what_takes_too_long_is_called_so() -> None:
     prompt = prompt_of(r"\boxed{9^{9^{9^9}}}", r"\boxed{25}")
     with Verifier(seconds=1) as verifier:

@@ -103,6 +103,7 @@ def test_a_block_left_by_an_error_waits_for_nothing() -> None:
     assert time.monotonic() - begun < 20
 
 
+@pytest.mark.process
 def test_what_takes_too_long_is_named_and_the_pool_goes_on() -> None:
     with Verifier(seconds=1, workers=1) as verifier:
         begun = time.monotonic()
@@ -136,6 +137,7 @@ def roots(count: int) -> list[tuple[str, list[str]]]:
     return [(rf"{n}\sqrt{{5}}", [rf"\sqrt{{{5 * n * n}}}"]) for n in range(2, count + 2)]
 
 
+@pytest.mark.process
 def test_killed_workers_are_replaced() -> None:
     """What one was comparing has failed, and nothing else is lost or late."""
     before, asked = servers(), roots(60)
@@ -160,6 +162,7 @@ def test_killed_workers_are_replaced() -> None:
         assert verifier.compare(r"3\sqrt{2}", [r"\sqrt{18}"]) == "same"
 
 
+@pytest.mark.process
 def test_a_pool_lost_under_work_is_replaced() -> None:
     """What its server still owed is asked again, so nothing is lost."""
     before, asked = servers(), roots(60)
@@ -209,6 +212,7 @@ def test_threads_and_event_loops_share_one(verifier: Verifier) -> None:
     assert asyncio.run(all_of_them()) == ["same"] * 28
 
 
+@pytest.mark.process
 def test_one_who_gives_up_takes_nothing_from_the_others() -> None:
     with Verifier(seconds=1, workers=1) as verifier:
 
@@ -248,6 +252,7 @@ def test_workers_load_what_compares_and_nothing_heavy() -> None:
     assert not {"torch", "numpy", "transformers", "openai", "pyarrow", "datasets"} & set(said.value)
 
 
+@pytest.mark.process
 def test_a_script_without_a_guard_gets_its_answers(tmp_path: Path) -> None:
     """Nothing runs the main script once more, as multiprocessing does."""
     script = tmp_path / "unguarded.py"

@@ -2,13 +2,18 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
-from tiny_trainer import Tiny
+
+if TYPE_CHECKING:
+    from tiny_trainer import Tiny
 
 
 @pytest.fixture
-def tiny() -> Tiny:
+def tiny() -> "Tiny":
+    from tiny_trainer import Tiny
+
     return Tiny()
 
 

@@ -8,6 +8,8 @@ import typer
 
 from mot_plugin.cli import app
 
+pytestmark = pytest.mark.contract  # with the real torch and Trainer, which take seconds to import
+
 YAML = ["x.yaml", "learning_rate=1e-5", 'save_strategy="no"']
 FLAGS = ["--stage", "sft", "--do_train", "--output_dir", "out", "--lora_target", "q_proj", "v_proj"]
 

@@ -13,6 +13,8 @@ from mot_plugin.errors import CheckFailed
 from mot_plugin.training import ProbeLoss, Progress, StopOnNonFinite
 from mot_plugin.training.probe import _begin
 
+pytestmark = pytest.mark.contract  # with the real torch and Trainer, which take seconds to import
+
 LOGS = {"loss": 1.5, "grad_norm": 0.25, "learning_rate": 1e-5, "epoch": 0.1}
 
 

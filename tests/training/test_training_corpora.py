@@ -11,6 +11,8 @@ from mot_plugin.errors import FileError, MissingInput
 from mot_plugin.training import corpora
 from mot_plugin.training.options import Options
 
+pytestmark = pytest.mark.contract  # with the real torch and Trainer, which take seconds to import
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -9,6 +9,8 @@ import torch
 
 from mot_plugin.training import loss
 
+pytestmark = pytest.mark.contract  # with the real torch and Trainer, which take seconds to import
+
 CPU = torch.device("cpu")
 ROWS = [
     {"input_ids": [1, 2, 3, 4], "attention_mask": [1] * 4, "labels": [-100, -100, 3, 4]},
