@@ -10,7 +10,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # As many tests at a time as there are cores, the tests of one file in one process: they share what is expensive to set up.
 JOBS ?= $(shell nproc)
-FAST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not contract and not process"
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+FAST = $(PYTEST) -m "not contract and not process"
 
 # Where Python may not keep what it compiled, each of the thousand processes that the tests start compiles all of us again.
 export PYTHONDONTWRITEBYTECODE :=
@@ -33,7 +34,7 @@ study: install
 test: install
 	bash packaging/system.sh bubblewrap chromium
 	$(FAST)
-	$(BIN)/python -m pytest -m "contract or process"
+	$(PYTEST) -m "contract or process"
 
 fast: install
 	$(FAST)
