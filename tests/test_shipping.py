@@ -44,7 +44,8 @@ def test_a_portable_recipe_is_the_same_recipe(file: Path) -> None:
     recipe = recipes.load(file)
     found = portable(recipe, traces(recipe))
     again = recipes.check(strict.parse(text(found.data), "portable.yaml"))
-    assert again == recipe
+    leads_away = "../" in file.read_text(encoding="utf-8")
+    assert (again != recipe) == leads_away, "only paths out of the recipe's folder become others"
     assert portable(again, traces(again)) == found, "what is portable stays as it is"
     assert found.cut == ()
 
