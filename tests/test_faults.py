@@ -164,10 +164,10 @@ def test_two_failures_are_told_in_one_message(started: World) -> None:
     started.fault("llamafactory-cli", "exit1", times=9)
     said = started.run()
     assert said.returncode == 3
-    heads = [line for line in said.stderr.splitlines() if " of 12, " in line]
+    heads = [line for line in said.stderr.splitlines() if " of 11, " in line]
     assert heads == [
-        f"error: step 5 of 12, {ANNA}: llamafactory-cli exited with 1",
-        f"step 6 of 12, {BERT}: llamafactory-cli exited with 1",
+        f"error: step 5 of 11, {ANNA}: llamafactory-cli exited with 1",
+        f"step 6 of 11, {BERT}: llamafactory-cli exited with 1",
     ]
     assert said.stderr.count("  command   ") == 2
     blocked = [line.split("blocked")[1].strip() for line in said.stdout.splitlines() if " blocked " in line]
