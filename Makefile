@@ -2,7 +2,7 @@
 # make study        the quickstart and every other kind of experiment in the paper on it, and the paper's tables and figures of them
 # make test         install and run every test, the real tools included
 # make contract     install vLLM for the processor into .venv-vllm and run the tests against it
-# make fast         the tests that run no whole recipe and no real tool, in under a minute
+# make fast         the tests that run no whole recipe and no real tool, in some two minutes
 # make lint         ruff and mypy
 # make bench        side-by-side measurements
 PYTHON ?= python3
@@ -52,6 +52,7 @@ contract: install
 bench: install
 	$(BIN)/python benchmarks/merge.py
 	$(BIN)/python benchmarks/orchestration.py
+	$(BIN)/python benchmarks/evaluation.py
 
 clean:
 	rm -rf $(VENV) .venv-vllm runs dist build
