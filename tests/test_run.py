@@ -3,10 +3,10 @@
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -100,13 +100,19 @@ def test_what_plan_shows_is_what_ran(whole: World, tmp_path: Path) -> None:
     assert shown == {path: (whole.run_folder / path).read_bytes() for path in shown}
 
 
+def processor_seconds() -> float:
+    """Of all processes that were started and have ended: how busy the computer is with other things does not count."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_a_second_run_does_nothing_and_is_quick(finished: World) -> None:
     before = finished.done()
     took = []
     for _ in range(3):
-        begun = time.monotonic()
+        begun = processor_seconds()
         again = finished.run()
-        took.append(time.monotonic() - begun)
+        took.append(processor_seconds() - begun)
         assert (again.returncode, again.stderr) == (0, "")
         assert again.stdout == "runs/tiny: everything is done; report at runs/tiny/report/index.html\n"
     assert min(took) < 1
@@ -197,7 +203,7 @@ def test_what_plan_says_of_a_run_that_never_ran(world: World) -> None:
     assert {row["why"] for row in planned.values()} == {"never ran"}
     assert not world.runs.exists()
     shown = world.mot("plan", "tiny.yaml", "--machine", "machine.yaml").stdout
-    assert "tiny on test: 10 steps, 10 to run" in shown
+    assert "tiny on test: 11 steps, 11 to run" in shown
     assert re.search(r"mot/round-1/branches/anna +train +never ran", shown)
 
 

@@ -71,7 +71,7 @@ def test_the_real_tools_make_a_student(undisturbed: Path) -> None:
         file.name for file in (run / "student").iterdir()
     }
     scores = (run / "report" / "scores.csv").read_text(encoding="utf-8").splitlines()
-    assert len(scores) == 1 + 2 * 5, "two rounds, five metrics"
+    assert len(scores) == 1 + 2 * 6, "two rounds, six metrics"
 
 
 def test_killed_in_a_branch_and_resumed_it_is_the_same(undisturbed: Path, tmp_path: Path) -> None:
