@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mot_plugin.errors import FileError, MissingInput
+from mot_plugin.errors import CheckFailed, FileError, MissingInput
 
 ROWS = "corpus.jsonl"
 PROVENANCE = "provenance.jsonl"
@@ -83,6 +83,18 @@ def lines(path: Path) -> list[bytes]:
     """The lines of a JSONL file, without their line ends."""
     content = path.read_bytes().split(b"\n")
     return content[:-1] if content[-1] == b"" else content
+
+
+def rows(corpus: Path) -> list[bytes]:
+    """The training rows of a corpus folder, a line each. Raises MissingInput without them, CheckFailed if there are none."""
+    path = corpus / ROWS
+    try:
+        found = lines(path)
+    except FileNotFoundError:
+        raise MissingInput(f"{path}: no such file; run the corpus step that makes it") from None
+    if not found:
+        raise CheckFailed(f"{path} has no rows; build the corpus again")
+    return found
 
 
 def write_dataset_info(out: Path, dataset: str, file_name: str) -> None:

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mot_plugin.chance import shuffled
 from mot_plugin.corpus import folder
-from mot_plugin.errors import CheckFailed, MissingInput
 
 ROWS = "train.jsonl"
 
@@ -55,13 +54,7 @@ def row_stream(n_rows: int, seed: int, stream: str) -> Iterator[int]:
 
 def run(config: Config) -> None:
     """Write `train.jsonl` and `dataset_info.json`. Raises MissingInput without a corpus, CheckFailed for an empty one."""
-    path = Path(config.corpus) / folder.ROWS
-    try:
-        corpus = folder.lines(path)
-    except FileNotFoundError:
-        raise MissingInput(f"{path}: no such file; run the corpus step that makes it") from None
-    if not corpus:
-        raise CheckFailed(f"{path} has no rows; build the corpus again")
+    corpus = folder.rows(Path(config.corpus))
     chosen: Iterator[int] = iter(range(len(corpus)))
     if config.rows is not None:
         stream = row_stream(len(corpus), config.seed, config.stream)

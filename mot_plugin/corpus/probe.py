@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mot_plugin.chance import shuffled
 from mot_plugin.corpus import folder
-from mot_plugin.errors import CheckFailed, MissingInput
 
 ROWS = "probe.jsonl"
 
@@ -27,13 +26,7 @@ class Config(BaseModel):
 
 def run(config: Config) -> None:
     """Write `probe.jsonl` and `dataset_info.json`. Raises MissingInput without a corpus, CheckFailed for an empty one."""
-    path = Path(config.corpus) / folder.ROWS
-    try:
-        corpus = folder.lines(path)
-    except FileNotFoundError:
-        raise MissingInput(f"{path}: no such file; run the corpus step that makes it") from None
-    if not corpus:
-        raise CheckFailed(f"{path} has no rows; build the corpus again")
+    corpus = folder.rows(Path(config.corpus))
     chosen = sorted(shuffled(len(corpus), config.seed, "probe-loss")[: config.rows])
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
