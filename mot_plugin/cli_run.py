@@ -23,12 +23,18 @@ def run(
     recipe: RecipeFiles,
     machine: MachineFile = None,
     plain: Annotated[bool, typer.Option("--plain", help="One line per event, also on a terminal")] = False,
+    executor: Annotated[
+        str | None,
+        typer.Option("--executor", metavar="serial|ray|slurm", help="Instead of what the machine file says"),
+    ] = None,
 ) -> None:
     """Run recipes to their reports. Run them again to resume, or after a change: only what depends on it runs."""
     from mot_plugin import machine as machines
     from mot_plugin import several
 
     files, place = [recipe_file(path) for path in recipe], machines.load(machine)
+    if executor is not None:
+        place = machines.with_executor(place, executor)
     try:
         endings = several.run(several.arrange(files, place), place, view(plain=plain))
     except KeyboardInterrupt:

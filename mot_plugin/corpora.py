@@ -85,7 +85,7 @@ def _traces(s: Setting, name: str, teacher: Teacher) -> Step:
     # The budget is a wish about money: a larger one goes on with the same traces.
     command, file = own(step, "sample", config, labels=("place", "sampling.max_tokens_total"))
     inputs = (folder,) if name in s.materials.folders else ()
-    gpus = s.machine.gpu_count if place.serve is not None else 0
+    gpus = s.machine.gpus_for("traces") if place.serve is not None else 0
     call = Call((command,), (file,), ("traces.jsonl", "summary.json"))
     return Step(step, "traces", "data", call, (STUDENT, PROBLEMS), gpus, inputs, teacher=name)
 
@@ -96,7 +96,7 @@ def _place(s: Setting, name: str, place: TeacherPlace, model: str) -> sample.Pla
     server = None
     if place.serve is not None:
         tool = s.machine.tool(vllm.TOOL)
-        flags = {"tensor_parallel_size": s.machine.gpu_count or 1, **place.serve}
+        flags = {"tensor_parallel_size": s.machine.gpus_for("traces") or 1, **place.serve}
         args = vllm.serve(model, name=name, host="127.0.0.1", port="{port}", flags=flags)
         server = sample.Server(command=tool.command, args=list(args), env={**dict(vllm.ENV), **tool.env})
     elif place.server is not None:

@@ -62,7 +62,7 @@ def config(subject: Subject, asked: Asked, machine: Machine, out: Path | None, c
             model_args=model_args,
             batch_size=1 if subject.endpoint else place.batch_size,
             device=None if subject.endpoint else place.device,
-            gpus=machine.gpu_count,
+            gpus=machine.gpus_for("evaluate"),
             gpus_per_engine=place.engine_gpus,
             datasets=str(Path(machine.storage.datasets).resolve()) if machine.storage.datasets else None,
             store=str(_store(machine, folder, subject)),

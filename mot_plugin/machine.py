@@ -4,11 +4,12 @@ import math
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mot_plugin import strict
+from mot_plugin.errors import FileError
 from mot_plugin.tools import llamafactory, lm_eval, mergekit, vllm
 
 TOOLS = (llamafactory.TOOL, mergekit.TOOL, lm_eval.TOOL, vllm.TOOL)
@@ -108,11 +109,62 @@ class Storage(Part):
     """selected: weights that no later step reads are deleted, all but the chosen students. all: nothing is deleted."""
 
 
+class Resources(Part):
+    """What one step of a kind takes: the resource manager's words, and of no interest to a fingerprint."""
+
+    gpus: Annotated[int, Field(ge=0)] | None = None
+    """On each node; all of a node's for a kind that works on GPUs if not given."""
+    nodes: Annotated[int, Field(ge=1)] = 1
+    """Only a training spreads over several."""
+    cpus: Annotated[int, Field(ge=1)] = 1
+    memory_gb: Annotated[float, Field(gt=0)] | None = None
+    hours: Annotated[float, Field(gt=0)] | None = None
+    """Time limit under Slurm; the partition's own if not given."""
+    partition: str | None = None
+    """Of Slurm, instead of `slurm.partition`."""
+    flags: list[str] = []
+    """Further flags of sbatch, after `slurm.flags`."""
+
+
+class Ray(Part):
+    """How the executor `ray` finds its resources."""
+
+    address: str | None = None
+    """A cluster that runs already (`HOST:6379`, `auto`); if not given, one on this computer alone for the time of the run."""
+
+
+class Slurm(Part):
+    """How the executor `slurm` submits."""
+
+    partition: str | None = None
+    flags: list[str] = []
+    """Further flags of sbatch for every job: `--account=...`, `--qos=...`, `--constraint=...`."""
+    prologue: list[str] = []
+    """Shell lines before the step's supervisor, in every job: `module load ...`."""
+
+
+ON_GPUS = ("train", "evaluate", "traces", "probe-loss")
+"""Kinds of steps that take all GPUs of a node if the machine file does not say how many."""
+
+
+SPREADS = ("train",)
+"""Kinds that one step of may run on several nodes."""
+
+
 class Machine(Part):
     """One place."""
 
     name: str
     gpus: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """Of one node."""
+    nodes: Annotated[int, Field(ge=1)] = 1
+    """How many such nodes there are; for estimates, and no step may ask for more."""
+    executor: Literal["serial", "ray", "slurm"] = "serial"
+    """serial: one step after the other, here. ray: side by side on this computer or on a Ray cluster. slurm: one job a step."""
+    steps: dict[str, Resources] = {}
+    """What a step takes, by its kind (train, evaluate, merge, ...); `"*"` is for kinds that are not named."""
+    ray: Ray = Ray()
+    slurm: Slurm = Slurm()
     tools: dict[str, Tool] = {}
     train: dict[str, Any] = {}
     """LLaMA-Factory's keys that belong to a place: per_device_train_batch_size, deepspeed, use_cpu, workers."""
@@ -133,6 +185,17 @@ class Machine(Part):
         """GPUs to plan for; `auto` has been resolved by `load`."""
         return 0 if self.gpus == "auto" else self.gpus
 
+    def takes(self, kind: str) -> Resources:
+        """What a step of this kind takes here, `gpus` resolved."""
+        said = self.steps.get(kind) or self.steps.get("*") or Resources()
+        wanted = self.gpu_count if said.gpus is None else said.gpus
+        spread = said.nodes if kind in SPREADS else 1
+        return said.model_copy(update={"gpus": wanted if kind in ON_GPUS else 0, "nodes": spread})
+
+    def gpus_for(self, kind: str) -> int:
+        """GPUs of one node that a step of this kind takes."""
+        return self.takes(kind).gpus or 0
+
     def teacher(self, name: str) -> TeacherPlace:
         """Where a teacher answers: as the file says; served on the GPUs here if there are some; else nowhere yet."""
         said = self.teachers.get(name) or self.teachers.get("*")
@@ -149,6 +212,14 @@ def load(path: Path | None) -> Machine:
         return default(_visible_gpus())
     machine = strict.validate(Machine, strict.read(path), _impossible)
     return machine.model_copy(update={"gpus": _visible_gpus()}) if machine.gpus == "auto" else machine
+
+
+def with_executor(machine: Machine, name: str) -> Machine:
+    """The same place with its steps run another way. Raises FileError for an executor that there is not."""
+    known = get_args(Machine.model_fields["executor"].annotation)
+    if name not in known:
+        raise FileError(f"no executor {name!r}{strict.suggest(name, known)}; there are {', '.join(known)}")
+    return machine.model_copy(update={"executor": name})
 
 
 def _impossible(document: strict.Document) -> Iterator[strict.Finding]:

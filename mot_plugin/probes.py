@@ -53,7 +53,7 @@ def _measuring(s: Setting, merge: Step, teacher: str) -> Step:
         title=name,
         sft=s.recipe.sft,
         place=s.machine.train,
-        gpus=s.machine.gpu_count,
+        gpus=s.machine.gpus_for(KIND),
         global_batch=s.recipe.global_batch_size,
         start=artifact(merge.name, "model"),
         data=artifact(ROWS),
@@ -65,7 +65,7 @@ def _measuring(s: Setting, merge: Step, teacher: str) -> Step:
         exact=True,
         heading=f"the loss of a merged model on fixed rows; mot-plugin train <this file> {' '.join(given)}",
     )
-    command = llamafactory.train(files[0].path, s.machine.gpu_count, s.machine.train, given)
+    command = llamafactory.train(files[0].path, s.machine.gpus_for(KIND), s.machine.train, given)
     call = Call((command,), files, (PROBE,))
     return Step(
         name,
@@ -73,7 +73,7 @@ def _measuring(s: Setting, merge: Step, teacher: str) -> Step:
         merge.method,
         call,
         unique(merge.name, ROWS),
-        s.machine.gpu_count,
+        s.machine.gpus_for(KIND),
         teacher=teacher,
         round=merge.round,
     )

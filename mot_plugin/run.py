@@ -15,7 +15,8 @@ from mot_plugin import materials, state, stopping
 from mot_plugin import recipe as recipes
 from mot_plugin.blocks import OWN
 from mot_plugin.errors import MissingInput, MissingTool, RunConflict, StepFailed
-from mot_plugin.executors import EXECUTORS, Outcome
+from mot_plugin.executors.known import EXECUTORS
+from mot_plugin.executors.work import Outcome, Work
 from mot_plugin.folder import Folder, store_of
 from mot_plugin.machine import Machine
 from mot_plugin.materials import Materials
@@ -74,7 +75,7 @@ def _judged(recipe: Recipe, machine: Machine, gathered: Materials, folder: Folde
     return Prepared(recipe, machine, gathered, folder, made, state.judge(made, store, folder.parts()), deciding)
 
 
-def run(recipe_path: Path, machine: Machine, view: View, executor: str = "serial", goals: Iterable[str] = ()) -> Folder:
+def run(recipe_path: Path, machine: Machine, view: View, goals: Iterable[str] = ()) -> Folder:
     """Run a recipe to its report; a finished one does nothing. `goals` are kinds of steps to stop at, `corpus` for example.
 
     Raises MotError: bad files, missing things, failed steps.
@@ -89,7 +90,7 @@ def run(recipe_path: Path, machine: Machine, view: View, executor: str = "serial
             # Again, now that no other `run` can change it, and after every round that decides about the next one.
             ready = replace(_judged(ready.recipe, machine, ready.gathered, folder), goals=wanted)
             worked = worked or bool(ready.todo)
-            _go(ready, recipe_path, view, executor, page)
+            _go(ready, recipe_path, view, page)
             if ready.deciding is None or ready.goals:
                 break
         if not ready.goals and not live.complete(folder, ready.plan.prints["report"]):
@@ -102,7 +103,7 @@ def run(recipe_path: Path, machine: Machine, view: View, executor: str = "serial
     return folder
 
 
-def _go(ready: Prepared, recipe_path: Path, view: View, executor: str, page: live.Page) -> None:
+def _go(ready: Prepared, recipe_path: Path, view: View, page: live.Page) -> None:
     """Freeze this plan in the run folder and run what has to run of it. Raises StepFailed."""
     folder, machine = ready.folder, ready.machine
     store = _freeze(ready, recipe_path)
@@ -114,7 +115,7 @@ def _go(ready: Prepared, recipe_path: Path, view: View, executor: str, page: liv
         view.watching(folder, ready.plan, ready.todo, store) as tell,
         nullcontext(tell) if ready.goals else live.following(page, tell) as told,
     ):
-        outcome = EXECUTORS[executor](folder.root.resolve(), ready.todo, told)
+        outcome = EXECUTORS[machine.executor](Work(folder.root.resolve(), ready.plan, machine, ready.todo), told)
     if outcome.failed:
         raise StepFailed(describe(ready, outcome))
 

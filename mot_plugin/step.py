@@ -34,6 +34,8 @@ class Step:
     """Optimizer steps of the evaluated checkpoint, or of the training."""
     purpose: Literal["main", "general", "probe"] = "main"
     """What a model is evaluated for (report/scores.py)."""
+    nodes: int = 1
+    """Nodes that its `spread` commands run on, with `gpus` GPUs on each."""
     share: float | None = None
     """The weight of the base in a model that is a mixture with it."""
 

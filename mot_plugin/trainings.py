@@ -60,7 +60,9 @@ def training(s: Setting, wanted: Wanted) -> Step:
         own(name, "order", _rows(s, wanted, corpus)),
         own(name, "check-branch", check),
     )
-    train = llamafactory.train(yaml_files[0].path, s.machine.gpu_count, s.machine.train, probes.arguments(s))
+    takes = s.machine.takes("train")
+    gpus = takes.gpus or 0
+    train = llamafactory.train(yaml_files[0].path, gpus, s.machine.train, probes.arguments(s), nodes=takes.nodes)
     commands = (lay_out, train, *(command for command, _ in exports), verify)
     files = (rows_file, *yaml_files, *(file for _, file in exports), check_file)
     call = Call(commands, files, _outputs(s, wanted, lora=lora), _discard(wanted, lora=lora), WEIGHTS)
@@ -71,11 +73,12 @@ def training(s: Setting, wanted: Wanted) -> Step:
         wanted.method,
         call,
         needs,
-        s.machine.gpu_count,
+        gpus,
         weights="temporary",
         teacher=wanted.teacher,
         round=wanted.round,
         at=wanted.steps,
+        nodes=takes.nodes,
     )
 
 
@@ -100,12 +103,12 @@ def _rows(s: Setting, wanted: Wanted, corpus: str) -> order.Config:
 
 
 def _config(s: Setting, wanted: Wanted, out: str) -> tuple[File, ...]:
-    stream = wanted.teacher or "union"
+    stream, takes = wanted.teacher or "union", s.machine.takes("train")
     return llamafactory.config(
         title=wanted.name,
         sft=s.recipe.sft,
         place=s.machine.train,
-        gpus=s.machine.gpu_count,
+        gpus=(takes.gpus or 0) * takes.nodes,
         global_batch=s.recipe.global_batch_size,
         start=wanted.start.path,
         data=work(wanted.name, "data"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mot_plugin import glance, state
-from mot_plugin.executors import Event, Watcher
+from mot_plugin.executors.work import Event, Watcher
 from mot_plugin.folder import Folder
 from mot_plugin.machine import Machine
 from mot_plugin.state import Status
@@ -53,7 +53,7 @@ class PlainView:
         begun = time.time()
         width = len(str(len(todo)))
 
-        def tell(event: Event, step: Step, number: int) -> None:
+        def tell(event: Event, step: Step, number: int, words: str = "") -> None:
             if event == "tick":
                 return
             record = store.record(plan.prints[step.name])
@@ -101,8 +101,9 @@ class LiveView:
 
         with Live(picture(), console=self._say, refresh_per_second=4, transient=True) as live:
 
-            def tell(event: Event, step: Step, number: int) -> None:
+            def tell(event: Event, step: Step, number: int, words: str = "") -> None:
                 current["number"] = number
+                del words
                 if event == "tick":
                     if time.time() - current["drawn"] < 0.25:
                         return

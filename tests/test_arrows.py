@@ -21,7 +21,7 @@ offsite terminal fetching evaluating reproducing several overview
 run
 pages/
 views
-glance executors
+glance executors/
 supervise
 folder state plan steps stopping effort
 experiments
@@ -203,7 +203,7 @@ def test_few_places_start_processes() -> None:
         "evals.code.sandbox",
         "evals.code.execute",
     }
-    assert starting == {"executors", "machine", "supervise", "pages.live"} | inside
+    assert starting == {"executors.supervisor", "machine", "supervise", "pages.live"} | inside
 
 
 def test_few_places_read_the_environment() -> None:

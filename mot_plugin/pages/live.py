@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from mot_plugin.executors import Event, Watcher
+from mot_plugin.executors.work import Event, Watcher
 from mot_plugin.folder import Folder
 from mot_plugin.step import Step
 from mot_plugin.supervise import die_with
@@ -32,8 +32,8 @@ _Remark = Callable[[str], None]
 def following(page: "Page", tell: Watcher) -> Iterator[Watcher]:
     """A watcher that also keeps the page new, and leaves it as the run ended, however it ended."""
 
-    def told(event: Event, step: Step, number: int) -> None:
-        tell(event, step, number)
+    def told(event: Event, step: Step, number: int, words: str = "") -> None:
+        tell(event, step, number, words)
         page.hear(event)
 
     try:

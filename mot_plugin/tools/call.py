@@ -31,6 +31,8 @@ class Command:
     place: tuple[str, ...] = ()
     stands_for: tuple[str, ...] = ()
     """Tool and arguments that the fingerprint sees instead: this command gives the same bits as that one, only faster."""
+    spread: bool = False
+    """Whether a step of several nodes starts it on each of them; the others run on the first."""
     program: str = ""
     """Another program of the tool's environment, to be started instead of the tool itself."""
 

@@ -203,16 +203,24 @@ def config(
     return (File(f"configs/{title}.yaml", text, identity), *files)
 
 
-def train(config_path: str, gpus: int, place: Mapping[str, Any], ours: tuple[str, ...] = ()) -> Command:
-    """`llamafactory-cli train CONFIG`; through torchrun where there are several GPUs or DeepSpeed.
+def train(
+    config_path: str, gpus: int, place: Mapping[str, Any], ours: tuple[str, ...] = (), *, nodes: int = 1
+) -> Command:
+    """`llamafactory-cli train CONFIG`; through torchrun where there are several GPUs (of each of `nodes`) or DeepSpeed.
 
     With arguments of `ours` it is `mot-plugin train CONFIG ...` in the same environment (mot_plugin/training/).
     The number of processes is always said: where more GPUs are visible than planned for, it would take them all.
     """
     env = {**dict(OFFLINE), "NPROC_PER_NODE": str(max(gpus, 1))}
-    if gpus > 1 or place.get("deepspeed"):
+    if gpus > 1 or nodes > 1 or place.get("deepspeed"):
         env["FORCE_TORCHRUN"] = "1"
-    return Command(TOOL, ("train", config_path, *ours), tuple(sorted(env.items())), program=PLUGIN if ours else "")
+    return Command(
+        TOOL,
+        ("train", config_path, *ours),
+        tuple(sorted(env.items())),
+        program=PLUGIN if ours else "",
+        spread=nodes > 1,
+    )
 
 
 def progress(folder: Path) -> tuple[int, int, float | None] | None:
