@@ -112,12 +112,18 @@ def diagnose(folder: RunFolder) -> None:
 
 
 @app.command(name="exec", hidden=True)
-def execute(folder: RunFolder, step: Annotated[str, typer.Argument(metavar="STEP")]) -> None:
+def execute(
+    folder: RunFolder,
+    step: Annotated[str, typer.Argument(metavar="STEP")],
+    planned: Annotated[
+        str | None, typer.Option("--planned", metavar="FINGERPRINT", help="Do nothing if the step is another by now")
+    ] = None,
+) -> None:
     """Supervise one step of a run: what an executor starts."""
     from mot_plugin import supervise
     from mot_plugin.folder import Folder
 
-    supervise.execute(Folder(folder), step)
+    supervise.execute(Folder(folder), step, planned)
 
 
 @app.command(name="step", hidden=True)

@@ -37,8 +37,8 @@ def run(
         place = machines.with_executor(place, executor)
     try:
         endings = several.run(several.arrange(files, place), place, view(plain=plain))
-    except KeyboardInterrupt:
-        print("\nstopped; run the same command again to go on from here", file=sys.stderr)
+    except KeyboardInterrupt as stopped:  # what an executor leaves to go on without us, it says
+        print(f"\n{str(stopped) or 'stopped; run the same command again to go on from here'}", file=sys.stderr)
         raise typer.Exit(130) from None
     if len(endings) > 1 or any(ending.ran and ending.shared for ending in endings):
         print(f"\n{several.summary(endings)}")

@@ -141,6 +141,8 @@ class Slurm(Part):
     """Further flags of sbatch for every job: `--account=...`, `--qos=...`, `--constraint=...`."""
     prologue: list[str] = []
     """Shell lines before the step's supervisor, in every job: `module load ...`."""
+    poll_seconds: Annotated[float, Field(gt=0)] = 10
+    """How often `run` looks at the queue while it watches."""
 
 
 ON_GPUS = ("train", "evaluate", "traces", "probe-loss")

@@ -46,7 +46,7 @@ _ADVICE: dict[str, Advice] = {tool.TOOL: tool.ADVICE for tool in (llamafactory, 
 _ADVICE[OWN] = vllm.ADVICE  # of a teacher that a step of ours serves: its last words are in the step's log
 
 
-def execute(folder: Folder, name: str) -> None:
+def execute(folder: Folder, name: str, planned: str | None = None) -> None:
     """Supervise one step to its record. Raises StepFailed (after retries) or RunConflict; returns at once if it is done.
 
     Another supervisor of the same step, for this run or one that shares it, is waited for: its result is ours.
@@ -56,6 +56,8 @@ def execute(folder: Folder, name: str) -> None:
     if name not in {step.name for step in plan.steps}:
         raise FileError(f"{folder.root} has no step {name!r} (`mot-plugin status {folder.root}` lists them)")
     step, fingerprint = plan[name], plan.prints[name]
+    if planned not in (None, fingerprint):  # a job that waited in a queue while the recipe was changed
+        raise RunConflict(f"{name} was planned anew after this job was submitted: run the recipe again")
     with disk_full_in_words():
         store.home(fingerprint).mkdir(parents=True, exist_ok=True)
         with (store.home(fingerprint) / "lock").open("a") as lock:

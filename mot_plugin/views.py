@@ -58,11 +58,11 @@ class PlainView:
                 return
             record = store.record(plan.prints[step.name])
             words = {
-                "start": "",
+                "start": words,
                 "done": glance.result(folder, step),
                 "failed": (record.error or "") if record else "",
                 "blocked": "waits for a failed step",
-            }[event]
+            }.get(event, words)
             took = f" in {record.seconds:.1f} s" if event == "done" and record and record.seconds is not None else ""
             line = f"[{glance.since(begun):>7}] {number:>{width}}/{len(todo)} {event:<7} {step.name}{took}" + (
                 f": {words}" if words else ""

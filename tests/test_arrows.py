@@ -203,13 +203,13 @@ def test_few_places_start_processes() -> None:
         "evals.code.sandbox",
         "evals.code.execute",
     }
-    assert starting == {"executors.supervisor", "machine", "supervise", "pages.live"} | inside
+    assert starting == {"executors.supervisor", "executors.slurm_queue", "machine", "supervise", "pages.live"} | inside
 
 
 def test_few_places_read_the_environment() -> None:
     reading = {name for name, tree in MODULES.items() if re.search(r"os\.(environ|getenv)", ast.unparse(tree))}
     # A key is read where it is used, and nowhere else; the others hand an environment on, or clear it.
-    handing = {"training.launch", "supervise", "teachers.serve", "evals.engines"}
+    handing = {"training.launch", "supervise", "executors.slurm_queue", "teachers.serve", "evals.engines"}
     assert reading == handing | {"teachers.client", "evals.code.inside", "evals.code.proof"}
 
 

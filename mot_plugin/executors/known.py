@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mot_plugin.executors import serial
+from mot_plugin.executors import serial, slurm
 from mot_plugin.executors.work import Executor
 
-EXECUTORS: Mapping[str, Executor] = {"serial": serial.run}
+EXECUTORS: Mapping[str, Executor] = {"serial": serial.run, "slurm": slurm.run}
