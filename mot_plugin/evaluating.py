@@ -1,6 +1,5 @@
 """One evaluation by hand, as a run would do it: of a folder, a hub's model, a student of a run, or a model at an endpoint."""
 
-import fcntl
 import json
 import re
 import shutil
@@ -10,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mot_plugin import claims
 from mot_plugin.compare import CUT_OFF
-from mot_plugin.errors import FileError, RunConflict
+from mot_plugin.errors import FileError
 from mot_plugin.evals import catalogue, collect, generate, levels
 from mot_plugin.machine import Machine
 from mot_plugin.step import digest
@@ -139,11 +139,7 @@ def _claim(out: Path, wanted: generate.Config) -> None:
 
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
-    """One process at a time; the kernel frees the lock when that ends, however it ends."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunConflict(f"another process evaluates into {out}: wait for it, or name another folder") from None
+    """One process at a time."""
+    busy = f"another process evaluates into {out} ({{holder}}): wait for it, or name another folder"
+    with claims.held(out / ".claim", busy):
         yield

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,6 +61,11 @@ class Folder:
         """Where this run's artifacts lie."""
         return store_of(self.machine(), self.root.parent)
 
+    @property
+    def claim(self) -> Path:
+        """Whoever holds this claim runs the recipe (claims.py)."""
+        return self.root / ".claim"
+
     def log(self, step: str) -> Path:
         """The last log of a step."""
         return self.root / "logs" / f"{step}.log"
@@ -71,16 +77,28 @@ class Folder:
     def prepare(self, plan: Plan, machine: Machine, recipe: Path) -> None:
         """Write everything that the steps read: recipe, machine, configs, tasks, links; plan.json last.
 
-        Artifacts are linked anew: a step that has to run must not show what an earlier recipe made of it.
+        What is right already is not touched: jobs of an earlier `run` of the same plan may be reading it.
         """
         replace_text(self.root / "recipe.yaml", recipe.read_text(encoding="utf-8"))
         replace_text(self.root / "machine.json", machine.model_dump_json(indent=1) + "\n")
         for link, target in plan.links.items():
             point(self.root / link, Path(target))
-        for stale in ("configs", "eval", "artifacts"):
-            shutil.rmtree(self.root / stale, ignore_errors=True)
+        self._forget(plan, store_of(machine, self.root.parent))
         write_files(plan, self.root)
         replace_text(self.root / "plan.json", _PLAN.dump_json(plan, indent=1).decode() + "\n")
+
+    def _forget(self, plan: Plan, store: Store) -> None:
+        """Take away what another plan left: a step that has to run must not show what an earlier recipe made of it."""
+        wanted = {self.root / file.path for step in plan.steps for file in step.call.files}
+        for room in ("configs", "eval"):
+            for file in (self.root / room).rglob("*"):
+                if file.is_file() and file not in wanted:
+                    file.unlink()
+        artifacts = self.root / "artifacts"
+        made = {artifacts / name: store.out(print_) for name, print_ in plan.prints.items()}
+        for link in artifacts.rglob("*"):
+            if link.is_symlink() and (link not in made or link.readlink() != _seen_from(link, made[link])):
+                link.unlink()
 
     def link(self, plan: Plan, step: Step, store: Store) -> None:
         """Let `artifacts/<step>` show the artifact of this plan's fingerprint."""
@@ -104,7 +122,8 @@ def write_files(plan: Plan, root: Path) -> list[Path]:
             written[root / file.path] = file.text
     for path, text in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        if not (path.is_file() and path.read_text(encoding="utf-8") == text):
+            replace_text(path, text)
     return sorted(written)
 
 
@@ -113,8 +132,11 @@ def point(link: Path, target: Path) -> None:
     link.parent.mkdir(parents=True, exist_ok=True)
     if link.is_dir() and not link.is_symlink():
         shutil.rmtree(link)
-    relative = os.path.relpath(os.path.abspath(target), link.parent.resolve())  # noqa: PTH100
-    part = link.with_name(f".{link.name}.{os.getpid()}")
-    part.unlink(missing_ok=True)
+    relative = _seen_from(link, target)
+    part = link.with_name(f".{link.name}.{uuid.uuid4().hex}")  # process numbers repeat on other computers
     part.symlink_to(relative)
     part.replace(link)
+
+
+def _seen_from(link: Path, target: Path) -> Path:
+    return Path(os.path.relpath(os.path.abspath(target), link.parent.resolve()))  # noqa: PTH100

@@ -1,20 +1,17 @@
 """run: freeze the plan, check that it can start, run what has to run, say what came of it. `run` is also resume."""
 
-import fcntl
-import os
 import shutil
 import signal
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from mot_plugin import materials, state, stopping
+from mot_plugin import claims, materials, state, stopping
 from mot_plugin import recipe as recipes
 from mot_plugin.blocks import OWN
-from mot_plugin.errors import MissingInput, MissingTool, RunConflict, StepFailed
+from mot_plugin.errors import MissingInput, MissingTool, StepFailed
 from mot_plugin.executors.known import EXECUTORS
 from mot_plugin.executors.work import Outcome, Work
 from mot_plugin.folder import Folder, store_of
@@ -210,24 +207,12 @@ def _lost_beside(ready: Prepared) -> list[tuple[str, str]]:
 
 @contextmanager
 def _locked(folder: Folder) -> Iterator[None]:
-    """One `run` per folder: the kernel frees the lock when its holder ends, however it ends."""
-    folder.root.mkdir(parents=True, exist_ok=True)
-    with (folder.root / ".lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise RunConflict(
-                f"{folder.root} is being run by another process ({lock.read().strip() or 'unknown'})\n"
-                f"Watch it with `mot-plugin status {folder.root}`, or stop it and run again; nothing was changed."
-            ) from None
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
-        lock.flush()
-        try:
-            yield
-        finally:
-            lock.truncate(0)  # who looks for the process that runs this finds none
+    """One `run` per folder."""
+    busy = f"{folder.root} is being run by another process ({{holder}})\n" + (
+        f"Watch it with `mot-plugin status {folder.root}`, or stop it and run again; nothing was changed."
+    )
+    with claims.held(folder.claim, busy):
+        yield
 
 
 @contextmanager

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import os
 import shutil
+import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -45,7 +47,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Store:
-    """A folder of `<fingerprint>/{out/, record.json, attempt-N.log, lock}`."""
+    """A folder of `<fingerprint>/{out/, record.json, attempt-N.log, claim/}`."""
 
     root: Path
 
@@ -56,6 +58,10 @@ class Store:
     def out(self, fingerprint: str) -> Path:
         """Its artifact."""
         return self.root / fingerprint / "out"
+
+    def part(self, fingerprint: str) -> Path:
+        """Where a step writes while it runs, on the disk on which its artifact is going to lie."""
+        return self.root / fingerprint / "out.part"
 
     def record(self, fingerprint: str) -> Record | None:
         """The record, None if there is none (or half of one: it is replaced atomically, so that is a broken disk)."""
@@ -80,14 +86,11 @@ class Store:
         record = self.record(fingerprint)
         return record is not None and self.fresh(fingerprint) and not record.deleted
 
-    def publish(self, fingerprint: str, folder: Path) -> None:
-        """Move a finished folder in as the artifact; the last act is a rename, also when it came from another disk."""
-        out, part = self.out(fingerprint), self.home(fingerprint) / "out.part"
-        for leftover in (out, part):
-            if leftover.exists():
-                shutil.rmtree(leftover)
-        part.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(folder, part)
+    def publish(self, fingerprint: str) -> None:
+        """Make the finished `part` the artifact; the last act is a rename."""
+        out, part = self.out(fingerprint), self.part(fingerprint)
+        if out.exists():
+            shutil.rmtree(out)
         for file in part.rglob("*"):  # after a power cut, a record that says "done" must not name truncated weights
             if file.is_file():
                 with file.open("rb") as opened:
@@ -101,8 +104,9 @@ class Store:
         # First: a half-deleted model must not count as whole.
         self.write(fingerprint, dataclasses.replace(record, deleted=True))
         for file in self.held(fingerprint, globs):
-            freed += file.stat().st_size
-            file.unlink()
+            with suppress(FileNotFoundError):  # another step of the run, beside this one, deletes it too
+                freed += file.stat().st_size
+                file.unlink()
         return freed
 
     def held(self, fingerprint: str, globs: tuple[str, ...]) -> list[Path]:
@@ -116,6 +120,6 @@ class Store:
 
 def replace_text(path: Path, text: str) -> None:
     """Write a whole file or nothing."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")  # process numbers repeat on other computers
     part.write_text(text, encoding="utf-8")
     part.replace(path)

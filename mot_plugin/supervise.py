@@ -2,7 +2,6 @@
 
 import ctypes
 import errno
-import fcntl
 import os
 import resource
 import shlex
@@ -13,13 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from mot_plugin import state
+from mot_plugin import claims, state
 from mot_plugin.blocks import OWN
 from mot_plugin.errors import CheckFailed, FileError, RunConflict, StepFailed
 from mot_plugin.folder import Folder, point
@@ -37,6 +36,8 @@ FULL_BYTES = 2**20
 """A disk with less free space is full: then the log lacks the very words that would say so."""
 MARK = "MOT_PLUGIN_STEP"
 """Environment variable of a step's commands and of all that they start: the folder that the step writes into."""
+FILLS_MEMORY = ("merge", "mix")
+"""Kinds that read whole models into a computer's memory: one of them at a time there, whoever placed them."""
 FINAL = (CheckFailed.exit_code, FileError.exit_code)
 """Exit codes of our own commands that the same attempt would only repeat."""
 
@@ -59,12 +60,12 @@ def execute(folder: Folder, name: str, planned: str | None = None) -> None:
     if planned not in (None, fingerprint):  # a job that waited in a queue while the recipe was changed
         raise RunConflict(f"{name} was planned anew after this job was submitted: run the recipe again")
     with disk_full_in_words():
-        store.home(fingerprint).mkdir(parents=True, exist_ok=True)
-        with (store.home(fingerprint) / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel frees it when its holder ends, however it ends
+        with claims.held(store.home(fingerprint) / "claim") as claim:
             end_leftovers(folder.work(name))
             if not store.whole(fingerprint):
-                _Attempts(folder, plan, machine, store, step).run()
+                for need in step.needs:  # another run that shares it may have made it since this one's plan was frozen
+                    folder.link(plan, plan[need], store)
+                _Attempts(folder, plan, machine, store, step, claim).run()
             folder.link(plan, step, store)
         if machine.storage.keep == "selected":
             collect(folder, plan, store)
@@ -85,6 +86,7 @@ class _Attempts:
     machine: Machine
     store: Store
     step: Step
+    claim: claims.Claim
     child: subprocess.Popen[bytes] | None = None
     stopped: int = 0
     record: Record = field(init=False)
@@ -105,7 +107,9 @@ class _Attempts:
             self._write()
             failure, again = self._attempt(log)
             if failure is None:
-                self.store.publish(fingerprint, self.folder.work(self.step.name))
+                self.claim.check()
+                self.store.publish(fingerprint)
+                self.folder.work(self.step.name).unlink()
                 self._write(state="done", ended=time.time())
                 return
             self._write(state="cancelled" if self.stopped else "failed", ended=time.time(), error=failure)
@@ -115,10 +119,14 @@ class _Attempts:
 
     def _attempt(self, log: Path) -> tuple[str | None, bool]:
         """Clear, run every command, check what was promised: (what went wrong, whether trying again can help)."""
-        work = self.folder.work(self.step.name)
-        shutil.rmtree(work, ignore_errors=True)  # LLaMA-Factory would resume what it finds, in silence
-        work.mkdir(parents=True)
-        with log.open("ab") as output:
+        work, part = self.folder.work(self.step.name), self.store.part(self.plan.prints[self.step.name])
+        shutil.rmtree(part, ignore_errors=True)  # LLaMA-Factory would resume what it finds, in silence
+        part.mkdir(parents=True)
+        point(work, part)
+        alone = (
+            claims.alone_here("merge", lambda: bool(self.stopped)) if self.step.kind in FILLS_MEMORY else nullcontext()
+        )
+        with log.open("ab") as output, alone:
             for command in self.step.call.commands:
                 argv, env, pasted = self._resolve(command)
                 self.record = replace(self.record, command=pasted)
@@ -194,7 +202,7 @@ class _Attempts:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=lambda: die_with(supervisor, signal.SIGKILL),  # noqa: PLW1509  (this process has one thread)
+            preexec_fn=lambda: die_with(supervisor, signal.SIGKILL),  # noqa: PLW1509  (calls one system function; our other thread only touches a file)
         )
         if self.stopped:  # the signal came before there was a child to stop
             self._terminate()
@@ -234,6 +242,7 @@ class _Attempts:
             time.sleep(min(left, 0.2))
 
     def _write(self, **changes: object) -> None:
+        self.claim.check()
         self.record = replace(self.record, **changes)  # type: ignore[arg-type]
         self.store.write(self.plan.prints[self.step.name], self.record)
 

@@ -16,12 +16,13 @@ ROOT = Path(__file__).parents[1] / "mot_plugin"
 ORDER = """
 __main__
 cli
-cli_corpus cli_eval cli_fetch cli_evaluate cli_paper cli_recipes cli_reproduce cli_run cli_train
+cli_corpus cli_eval cli_fetch cli_evaluate cli_paper cli_recipes cli_reproduce cli_run cli_stop cli_train
 offsite terminal fetching evaluating reproducing several overview
-run
+run halt
 pages/
 views
 glance executors/
+meeting
 supervise
 folder state plan steps stopping effort
 experiments
@@ -35,7 +36,7 @@ recipe/ machine editing corpus/ report/ merging/
 evals/
 teachers/
 sources/
-step strict lengths limited mathematics
+step strict lengths limited mathematics claims spread
 tools/ store shipped answers chance errors limited_server __init__
 """
 PURE = (

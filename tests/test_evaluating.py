@@ -1,6 +1,5 @@
 """Evaluations by hand: what is evaluated, into which folder, and what runs have answered before. With the fake lm_eval."""
 
-import fcntl
 import json
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from fake_world import World
 
-from mot_plugin import compare, evaluating
+from mot_plugin import claims, compare, evaluating
 from mot_plugin import machine as machines
 from mot_plugin.errors import FileError, MissingInput, RunConflict
 from mot_plugin.evaluating import Asked
@@ -95,10 +94,8 @@ def test_a_folder_is_of_one_evaluation(tmp_path: Path) -> None:
     (tmp_path / "mine" / "thesis.tex").touch()
     with pytest.raises(FileError, match="mine has something else in it"):
         evaluating.run(evaluating.config(Subject("a", "/models/none"), ASKED, machine, tmp_path / "mine"))
-    with (tmp_path / "out" / ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(RunConflict, match="another process evaluates into"):
-            evaluating.run(wanted)
+    with claims.held(tmp_path / "out" / ".claim"), pytest.raises(RunConflict, match="another process evaluates into"):
+        evaluating.run(wanted)
 
 
 @pytest.mark.process

@@ -4,7 +4,6 @@
 with the shard and the seed of each), and about.json: the settings that the key is the digest of, and what lm-eval reported.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mot_plugin import claims
 from mot_plugin.evals import logged
 from mot_plugin.step import digest
 from mot_plugin.store import replace_text
@@ -153,7 +153,6 @@ def _sha256(file: Path) -> str:
 
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    """One publication at a time: they are short. The kernel frees the lock when its holder ends, however it ends."""
-    with (root / ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """One publication at a time: they are short."""
+    with claims.held(root / ".claim"):
         yield

@@ -28,7 +28,7 @@ def supervise(folder: Path, step: str, tick: Callable[[], None]) -> str | None:
             stdout=subprocess.DEVNULL,
             stderr=said,
             start_new_session=True,  # a Ctrl-C reaches it through us, once
-            preexec_fn=lambda: die_with(driver, signal.SIGTERM),  # noqa: PLW1509  (calls one system function, loaded before)
+            preexec_fn=lambda: die_with(driver, signal.SIGTERM),  # noqa: PLW1509  (calls one system function, loaded before; see supervise.py)
         )
         try:
             while process.poll() is None:

@@ -9,9 +9,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO
 
+from mot_plugin import claims
 from mot_plugin.executors.work import Event, Watcher
 from mot_plugin.folder import Folder
 from mot_plugin.step import Step
@@ -132,10 +132,5 @@ def _quietly(driver: int, *, gently: bool) -> None:
 
 
 def going_on(folder: Folder) -> bool | None:
-    """Whether a `run` of this folder lives on this computer; None where it does not say so, and steps may tell."""
-    try:
-        said = (folder.root / ".lock").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    pid = re.match(r"process (\d+)", said)
-    return True if pid and Path(f"/proc/{pid[1]}").is_dir() else None
+    """Whether a `run` of this folder goes on, here or, as far as one can know, elsewhere; None where steps may tell."""
+    return True if claims.holder(folder.claim) else None

@@ -1,11 +1,11 @@
 """Make `report/` of a run again, from what artifacts there are: tables, scores and the page. Readers never see half of it."""
 
-import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mot_plugin import claims
 from mot_plugin.folder import Folder
 from mot_plugin.pages import page
 from mot_plugin.pages.drawings import drawings
@@ -56,6 +56,5 @@ def _replace(fresh: Path, shown: Path) -> None:
 @contextmanager
 def _alone(folder: Folder) -> Iterator[None]:
     """One at a time: a run makes its page while somebody asks for it by hand."""
-    with (folder.root / ".report.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with claims.held(folder.root / ".report.claim"):
         yield

@@ -3,7 +3,6 @@
 A sample is found by its prompt and its number, so every recipe that asks the same again has it already, in whatever mode.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -12,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mot_plugin.errors import FileError, RunConflict
+from mot_plugin import claims
+from mot_plugin.errors import FileError
 from mot_plugin.teachers.asking import Line
 
 SAMPLES = "samples.jsonl"
@@ -131,16 +131,14 @@ def open_samples(root: Path, line: Line) -> Iterator[Samples]:
     about = {"model": line.model, "sampling": line.sampling.shape(), "seed": line.seed}
     (folder / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     file = folder / SAMPLES
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
+    busy = f"{file}: another process is sampling {line.model} with these settings ({{holder}}); " + (
+        "wait for it, its samples are ours too"
+    )
+    with claims.held(folder / "claim", busy):
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunConflict(
-                f"{file}: another process is sampling {line.model} with these settings; wait for it, its samples are ours too"
-            ) from None
-        samples = Samples(file, _descriptor=descriptor)
-        samples._load()
-        yield samples
-    finally:
-        os.close(descriptor)
+            samples = Samples(file, _descriptor=descriptor)
+            samples._load()
+            yield samples
+        finally:
+            os.close(descriptor)
