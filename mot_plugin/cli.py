@@ -18,6 +18,7 @@ from mot_plugin import (
     cli_recipes,
     cli_reproduce,
     cli_run,
+    cli_stop,
     cli_train,
 )
 from mot_plugin.errors import MotError
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.add_typer(cli_corpus.app, name="corpus")
 app.command()(cli_run.run)
 app.command()(cli_run.plan)
+app.command()(cli_stop.stop)
 app.command()(cli_recipes.ablate)
 app.command()(cli_recipes.recipes)
 app.command()(cli_evaluate.evaluate)
@@ -124,6 +126,18 @@ def execute(
     from mot_plugin.folder import Folder
 
     supervise.execute(Folder(folder), step, planned)
+
+
+@app.command(hidden=True)
+def meet(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER")],
+    rank: Annotated[int, typer.Argument(metavar="RANK")],
+    number: Annotated[int | None, typer.Argument(metavar="NUMBER")] = None,
+) -> None:
+    """Run one node's part of a command that runs on several."""
+    from mot_plugin import meeting
+
+    raise typer.Exit(meeting.meet(folder, rank, number))
 
 
 @app.command(name="step", hidden=True)
