@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mot_plugin.folder import Folder
@@ -18,15 +18,35 @@ def command(folder: Path, step: str) -> list[str]:
     return [sys.executable, "-m", "mot_plugin", "exec", str(folder), step]
 
 
-def supervise(folder: Path, step: str, tick: Callable[[], None]) -> str | None:
+def supervise(
+    folder: Path,
+    step: str,
+    tick: Callable[[], None],
+    *,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> str | None:
     """Run the step's supervisor: None, or what went wrong. It ends if we are killed; Ctrl-C stops it first, and only then us."""
+    code, said = attend(command(folder, step), tick, environment, cwd)
+    if code < 0:  # it had no time to end its commands
+        end_leftovers(Folder(folder).work(step))
+        return f"its supervisor was killed by {signal.Signals(-code).name}"
+    return said.removeprefix("error: ").strip() if code else None
+
+
+def attend(
+    argv: Sequence[str], tick: Callable[[], None], environment: Mapping[str, str] | None, cwd: Path | None
+) -> tuple[int, str]:
+    """Start a process that ends with us, and wait for it: (exit code, what it said on stderr)."""
     driver = os.getpid()
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(
-            command(folder, step),
+            argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
+            env=environment,
+            cwd=cwd,
             start_new_session=True,  # a Ctrl-C reaches it through us, once
             preexec_fn=lambda: die_with(driver, signal.SIGTERM),  # noqa: PLW1509  (calls one system function, loaded before; see supervise.py)
         )
@@ -38,10 +58,5 @@ def supervise(folder: Path, step: str, tick: Callable[[], None]) -> str | None:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
-        if process.returncode == 0:
-            return None
-        if process.returncode < 0:  # it had no time to end its commands
-            end_leftovers(Folder(folder).work(step))
-            return f"its supervisor was killed by {signal.Signals(-process.returncode).name}"
         said.seek(0)
-        return said.read().removeprefix("error: ").strip()
+        return process.returncode, said.read()
