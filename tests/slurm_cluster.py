@@ -119,11 +119,15 @@ class Cluster:
         self._daemons.pop(node).wait()
         self.ask("scontrol", "update", f"nodename={node}", "state=down", "reason=lost")
 
+    def clear(self) -> None:
+        """Cancel every job and wait until its processes are gone."""
+        self.ask("scancel", "--user=root")
+        self.until(lambda: all(not self._steps(node) for node in NODES), "its jobs have ended", seconds=20)
+
     def stop(self) -> None:
         """End every job and daemon."""
         with suppress(AssertionError, subprocess.TimeoutExpired):
-            self.ask("scancel", "--user=root")
-            self.until(lambda: all(not self._steps(node) for node in NODES), "its jobs have ended", seconds=15)
+            self.clear()
         left = {pid for node in NODES for pid in self._steps(node)}
         left |= {child for parent in left for child in _below(parent)}
         for pid in left:

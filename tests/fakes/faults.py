@@ -2,9 +2,11 @@
 
 FAKE_LOG names a file to which every start and end is appended. FAKE_FAULTS names a JSON list of
 {"tool", "match", "fault", "times", "seconds"}: the first entry whose `match` is part of the command line and that still
-has `times` left is used up once.
+has `times` left is used up once. Each start holds a lock on every GPU that it is given until it ends, however it ends: who finds
+one held by another logs `double`.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -14,11 +16,12 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 Tensors = dict[str, np.ndarray]
+_HELD: list[IO[str]] = []
 _DTYPES = {"F32": "<f4", "BF16": "<u2"}
 
 
@@ -33,6 +36,7 @@ class Fault:
 def begin(tool: str) -> Fault:
     """Log this start, and do at once what a fault asks for before any work; the others are left to the tool."""
     log("start", tool)
+    _book(tool)
     fault = _next(tool)
     if fault.kind == "exit0-nothing":
         raise SystemExit(0)
@@ -65,8 +69,23 @@ def log(event: str, tool: str, **more: Any) -> None:
     if file is None:
         return
     row = {"event": event, "tool": tool, "argv": sys.argv[1:], "pid": os.getpid(), "models": models(Path.cwd().parent)}
+    row |= {"gpus": os.environ.get("CUDA_VISIBLE_DEVICES", ""), "node": _node()}
     with Path(file).open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(row | more) + "\n")
+
+
+def _node() -> str:
+    return os.environ.get("FAKE_NODE") or os.environ.get("SLURMD_NODENAME", "here")
+
+
+def _book(tool: str) -> None:
+    """The kernel frees what this process holds when it ends; what it starts does not inherit it."""
+    for gpu in filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")):
+        _HELD.append(Path(f"{os.environ.get('FAKE_LOG', '/dev/null')}.{_node()}.gpu{gpu}").open("a"))  # noqa: SIM115
+        try:
+            fcntl.flock(_HELD[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log("double", tool, gpu=gpu)
 
 
 def models(root: Path) -> int:
