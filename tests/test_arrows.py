@@ -53,6 +53,7 @@ PURE = (
     "tools.llamafactory",
     "tools.lm_eval",
     "tools.mergekit",
+    "tools.processes",
 )
 # Its own list of keys, and the trainer's progress file.
 READS = {"tools.llamafactory": ["read_text", "read_text"]}

@@ -172,20 +172,26 @@ def test_trainers_own_epochs_are_an_option() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gpus", "rows", "said"),
+    ("gpus", "rows", "said", "ways"),
     [
-        (3, 1, "global_batch_size 64 is not a multiple of 3 processes x 1 rows each"),
-        (8, 16, "global_batch_size 64 is not a multiple of 8 processes x 16 rows each"),
-        (0, 48, "global_batch_size 64 is not a multiple of 1 process x 48 rows each"),
+        (3, 1, "3 processes x 1 rows", "steps.train.gpus 1, 2 or 4; the recipe's global_batch_size 63 or 66"),
+        (
+            *(8, 16, "8 processes x 16 rows"),
+            "train.per_device_train_batch_size 1, 2, 4 or 8; steps.train.gpus 1, 2 or 4; the recipe's global_batch_size 128",
+        ),
+        (
+            *(0, 48, "1 process x 48 rows"),
+            "train.per_device_train_batch_size 1, 2, 4, 8, 16, 32 or 64; the recipe's global_batch_size 48 or 96",
+        ),
     ],
 )
-def test_a_batch_that_the_machine_cannot_split_is_refused(gpus: int, rows: int, said: str) -> None:
+def test_a_batch_that_the_machine_cannot_split_is_refused(gpus: int, rows: int, said: str, ways: str) -> None:
     machine = box(name="odd", gpus=gpus, train={"per_device_train_batch_size": rows})
     with pytest.raises(FileError) as raised:
         planned(machine=machine)
     assert str(raised.value) == (
-        f"recipe small on machine 'odd': {said}: change per_device_train_batch_size or gpus in the machine file, "
-        "or the batch in the recipe"
+        f"recipe small on machine 'odd': global_batch_size 64 is not a multiple of {said} each "
+        f"(train.per_device_train_batch_size); one of these makes it exact: {ways}"
     )
 
 

@@ -117,12 +117,6 @@ def test_accumulation_makes_the_batch_whole(gpus: int, rows: int, steps: int) ->
     assert (config["per_device_train_batch_size"], config["gradient_accumulation_steps"]) == (rows, steps)
 
 
-@pytest.mark.parametrize(("gpus", "rows"), [(3, 1), (8, 16), (1, 65)])
-def test_a_batch_that_does_not_split_is_refused(gpus: int, rows: int) -> None:
-    with pytest.raises(ValueError, match="global_batch_size 64 is not a multiple of"):
-        llamafactory.accumulation(64, gpus, rows)
-
-
 @pytest.mark.parametrize("zero", llamafactory.DEEPSPEED)
 def test_deepspeed_gets_its_file(zero: str) -> None:
     config, settings = files(place={"deepspeed": zero}, gpus=2)

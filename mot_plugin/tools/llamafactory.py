@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from mot_plugin.tools import processes
 from mot_plugin.tools.advice import DISK_FULL, Advice
 from mot_plugin.tools.call import OFFLINE, Command, File
 
@@ -39,12 +40,12 @@ PLACE_KEYS = frozenset(
 KEYS = frozenset((Path(__file__).parent / "llamafactory_keys.txt").read_text(encoding="utf-8").split())
 """Every argument name of LLaMA-Factory 0.9.5 under the pinned transformers; checked against the real parser by a contract test."""
 
-DEEPSPEED = {"zero2": (2, False), "zero3": (3, False), "zero3-offload": (3, True)}
+DEEPSPEED, accumulation = processes.DEEPSPEED, processes.accumulation
 
 ADVICE: Advice = (
     (
         r"out of memory|OutOfMemoryError|DefaultCPUAllocator: can't allocate",
-        "memory ran out: lower per_device_train_batch_size, or choose `deepspeed: zero3` or `zero3-offload` in the machine file",
+        "memory ran out: lower per_device_train_batch_size, or choose `deepspeed: zero3`, `zero3-offload` or `fsdp` in the machine file",
         True,
     ),
     DISK_FULL,
@@ -117,26 +118,13 @@ def refuse_place(train: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
             close = difflib.get_close_matches(key, PLACE_KEYS, n=1)
             hint = f", did you mean '{close[0]}'?" if close else ""
             found.append(((key,), ("a recipe's key (under `sft:`)" if key in KEYS else "unknown key") + hint))
-        elif key == "deepspeed" and value not in (*DEEPSPEED, None):
-            found.append(((key,), f"must be one of {', '.join(DEEPSPEED)}, got {value!r}"))
         elif key == "per_device_train_batch_size" and not _is_count(value):
             found.append(((key,), f"must be a whole number of rows, got {value!r}"))
-    return found
+    return [*found, *processes.refuse(train)]
 
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def accumulation(global_batch: int, gpus: int, per_device: int) -> int:
-    """Gradient accumulation steps so that one optimizer step is exactly `global_batch` rows. Raises ValueError if none is."""
-    world = max(gpus, 1) * per_device
-    if global_batch % world:
-        raise ValueError(
-            f"global_batch_size {global_batch} is not a multiple of {max(gpus, 1)} process{'es' if gpus > 1 else ''} x "
-            f"{per_device} rows each: change per_device_train_batch_size or gpus in the machine file, or the batch in the recipe"
-        )
-    return global_batch // world
 
 
 def config(
@@ -154,9 +142,13 @@ def config(
     save_steps: int | None,
     seed: int,
     exact: bool,
+    nodes: int = 1,
     heading: str = f"one supervised fine-tuning, made by mot-plugin. By hand, in this run's folder: {TOOL} train <this file>",
 ) -> tuple[File, ...]:
-    """The YAML of one training, and the DeepSpeed file if the machine asks for one. `title` is the step's name."""
+    """The YAML of one training on `gpus` of each of `nodes`, and the DeepSpeed file if the place asks for one.
+
+    `title` is the step's name. Raises ValueError for a place that cannot split the batch exactly.
+    """
     science: dict[str, Any] = {
         "model_name_or_path": start,
         "stage": "sft",
@@ -183,20 +175,18 @@ def config(
         "data_seed": seed,
     }
     per_device = int(place.get("per_device_train_batch_size", 1))
+    sharding, file = processes.settings(place, max(gpus, 1) * nodes)
     where: dict[str, Any] = {
         "report_to": "none",
         "overwrite_cache": True,
         "disable_tqdm": True,
         "ddp_timeout": 180_000_000,
-        **place,
+        **{key: value for key, value in place.items() if key not in ("deepspeed", "fsdp", "fsdp_config")},
         "per_device_train_batch_size": per_device,
-        "gradient_accumulation_steps": accumulation(global_batch, gpus, per_device),
+        "gradient_accumulation_steps": accumulation(global_batch, gpus, per_device, nodes),
+        **sharding,
     }
-    zero = where.pop("deepspeed", None)
-    files: tuple[File, ...] = ()
-    if zero:
-        where["deepspeed"] = f"configs/deepspeed/{zero}.json"
-        files = (File(where["deepspeed"], _deepspeed(*DEEPSPEED[zero]), identity=""),)
+    files = (File(*file, identity=""),) if file else ()
     text = f"# {title}: {heading}\n"
     text += yaml.safe_dump({**science, **where}, sort_keys=False, allow_unicode=True, width=120)
     identity = json.dumps({**science, "global_batch_size": global_batch}, sort_keys=True)
@@ -209,16 +199,13 @@ def train(
     """`llamafactory-cli train CONFIG`; through torchrun where there are several GPUs (of each of `nodes`) or DeepSpeed.
 
     With arguments of `ours` it is `mot-plugin train CONFIG ...` in the same environment (mot_plugin/training/).
-    The number of processes is always said: where more GPUs are visible than planned for, it would take them all.
     """
-    env = {**dict(OFFLINE), "NPROC_PER_NODE": str(max(gpus, 1))}
-    if gpus > 1 or nodes > 1 or place.get("deepspeed"):
-        env["FORCE_TORCHRUN"] = "1"
+    own = ours or processes.joins_first(place)
     return Command(
         TOOL,
         ("train", config_path, *ours),
-        tuple(sorted(env.items())),
-        program=PLUGIN if ours else "",
+        tuple(sorted({**dict(OFFLINE), **processes.environment(place, gpus, nodes)}.items())),
+        program=PLUGIN if own else "",
         spread=nodes > 1,
     )
 
@@ -237,23 +224,3 @@ def progress(folder: Path) -> tuple[int, int, float | None] | None:
         if "loss" in row:
             return int(row["current_steps"]), int(row["total_steps"]), float(row["loss"])
     return None
-
-
-def _deepspeed(stage: int, offload: bool) -> str:  # noqa: FBT001
-    zero: dict[str, Any] = {
-        "stage": stage,
-        "overlap_comm": True,
-        "contiguous_gradients": True,
-        "reduce_bucket_size": "auto",
-    }
-    if stage == 3:
-        zero |= {
-            "stage3_prefetch_bucket_size": "auto",
-            "stage3_param_persistence_threshold": "auto",
-            "stage3_gather_16bit_weights_on_model_save": True,  # else no usable weights are saved
-        }
-    if offload:
-        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": True}
-    auto = {"train_batch_size": "auto", "train_micro_batch_size_per_gpu": "auto", "gradient_accumulation_steps": "auto"}
-    whole = {**auto, "gradient_clipping": "auto", "bf16": {"enabled": "auto"}, "zero_optimization": zero}
-    return json.dumps({**whole, "zero_allow_untested_optimizer": True}, indent=1) + "\n"

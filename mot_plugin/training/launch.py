@@ -40,6 +40,8 @@ def train(run_exp: Callable[..., None]) -> None:
 
     options = Options.of(sys.argv.pop())
     settings = read_args()
+    if settings.get("deepspeed") and settings.get("use_cpu") and "RANK" in os.environ:
+        _join()
     if options.only:
         measure(run_exp, options, settings)
     else:
@@ -57,6 +59,16 @@ def measure(run_exp: Callable[..., None], options: Options, settings: Any) -> No
     # As run_exp does at its end. Not while the exception still holds the model: that hangs.
     if distributed.is_initialized():
         distributed.destroy_process_group()
+
+
+def _join() -> None:
+    """Let DeepSpeed's processes on processors find each other, before ZeRO-3 asks how many there are.
+
+    accelerate does it for GPUs only: without it, every process takes itself for the only one, and the batch for a wrong one.
+    """
+    import deepspeed
+
+    deepspeed.init_distributed(dist_backend="gloo", auto_mpi_discovery=False)
 
 
 def _callbacks(options: Options, settings: Any) -> list[Any]:
