@@ -1,9 +1,9 @@
 """Claims: who may write what, on file systems that several computers share. No flock, which some of them keep to one computer.
 
-A claim is the highest-numbered file of a folder. Whoever finds it free, or its holder dead, makes the next number; that is one
-atomic act (a hard link), so one of several wins. The highest file is never removed, so a slow process cannot take what is
-another's by now. On the same computer the kernel says at once whether a holder lives; of another one we see its file's time
-change, or not, for a while.
+A claim is the highest-numbered file of a folder. Whoever finds it given back, or its holder dead, makes the next number; that is
+one atomic act (a hard link), so one of several wins. The last few files stay: a folder's list may lack what came while it was read,
+and then the number after an older one is taken. On the same computer the kernel says at once whether a holder lives; of another one
+we see its file's time change, or not, for a while.
 """
 
 import fcntl
@@ -17,11 +17,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mot_plugin.errors import RunConflict
 
+_FREE = 0
+"""The time of a file that was given back: no clock of a computer says 1970."""
+_KEPT = 8
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 180.0
 """A holder on another computer is dead after as long without a beat; NFS shows a file's new time up to a minute late."""
@@ -39,7 +42,6 @@ class Holder:
     born: str
     """When it began, in the kernel's ticks: a process number is used again."""
     since: str
-    free: bool = False
 
     @property
     def words(self) -> str:
@@ -70,7 +72,7 @@ class Claim:
 
     def check(self) -> None:
         """Raises RunConflict if it is not ours any more."""
-        if self.lost or (self.place / str(self.number + 1)).exists():
+        if self.lost or _latest(self.place) > self.number:
             self.lost = True
             taker = holder(self.place)
             raise RunConflict(f"{self.place.parent} was taken over by {taker.words if taker else 'another process'}")
@@ -107,15 +109,16 @@ def held(
         claim._ended.set()
         heart.join()
         if not claim.lost:
-            _replace(place / str(claim.number), replace(claim.holder, free=True))
+            os.utime(place / str(claim.number), (_FREE, _FREE))  # a full disk has room for that
     if claim.lost:
         claim.check()
 
 
 def holder(place: Path) -> Holder | None:
     """Who holds it, as far as can be told at once: a dead process of this computer does not, one of another may be dead."""
-    found = _read(place, _latest(place))
-    return None if found is None or found.free or (found.here and not found.alive) else found
+    number = _latest(place)
+    found = None if _free(place, number) else _read(place, number)
+    return None if found is None or (found.here and not found.alive) else found
 
 
 @contextmanager
@@ -163,14 +166,15 @@ def _take(place: Path, busy: str | None, stale: float) -> Claim:
     watch, pause = _Watch(stale), 0.01
     while True:
         number = _latest(place)
-        found = _read(place, number)
-        if number == 0 or (found is not None and (found.free or not watch.lives(place, number, found))):
+        free = _free(place, number)
+        found = None if free else _read(place, number)
+        if free or (found is not None and not watch.lives(place, number, found)):
             me = Holder(
                 socket.gethostname(), _boot(), _space(), os.getpid(), _born(os.getpid()), time.strftime("%F %T")
             )
-            if _create(place / str(number + 1), me):
+            if _create(place / str(number + 1), me) and _latest(place) == number + 1:
                 for old in _numbers(place):
-                    if old <= number:
+                    if old <= number - _KEPT:
                         (place / str(old)).unlink(missing_ok=True)
                 return Claim(place, number + 1, me)
         elif busy is not None and found is not None and watch.certain(found):
@@ -187,6 +191,14 @@ def _latest(place: Path) -> int:
     return max(_numbers(place), default=0)
 
 
+def _free(place: Path, number: int) -> bool:
+    """Whether it was given back, or there never was one."""
+    try:
+        return number == 0 or (place / str(number)).stat().st_mtime == _FREE
+    except FileNotFoundError:
+        return False
+
+
 def _read(place: Path, number: int) -> Holder | None:
     try:
         return Holder(**json.loads((place / str(number)).read_bytes()))
@@ -196,24 +208,15 @@ def _read(place: Path, number: int) -> Holder | None:
 
 def _create(file: Path, wanted: Holder) -> bool:
     """Make the file with its whole content, or leave the one that is there."""
-    part = _part(file, wanted)
+    part = file.with_name(f".{uuid.uuid4().hex}")
     try:
+        part.write_text(json.dumps(asdict(wanted)), encoding="utf-8")
         os.link(part, file)
     except FileExistsError:
         return False
     finally:
-        part.unlink()
+        part.unlink(missing_ok=True)
     return True
-
-
-def _replace(file: Path, wanted: Holder) -> None:
-    _part(file, wanted).replace(file)
-
-
-def _part(file: Path, wanted: Holder) -> Path:
-    part = file.with_name(f".{uuid.uuid4().hex}")
-    part.write_text(json.dumps(asdict(wanted)), encoding="utf-8")
-    return part
 
 
 def _boot() -> str:

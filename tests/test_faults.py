@@ -245,12 +245,12 @@ def test_a_supervisor_that_was_killed_is_said_to_be(started: World) -> None:
 
 @pytest.fixture
 def small_disk(started: World) -> Iterator[Path]:
-    """The started world's runs on a disk of a megabyte."""
+    """The started world's runs on a disk of two megabytes."""
     aside, runs = started.root / "aside", started.runs
     runs.rename(aside)
     runs.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(runs)], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(runs)], capture_output=True, text=True, check=False
     )
     if mounted.returncode:
         pytest.skip(f"no small disk to fill: {mounted.stderr.strip()}")
