@@ -37,6 +37,12 @@ class MissingInput(MotError):
     exit_code = 6
 
 
+class TooDear(MotError):
+    """It would cost more than was allowed: leave something out, or allow more."""
+
+    exit_code = 7
+
+
 class CheckFailed(MotError):
     """A finished command's result is not what was asked (NaN weights, a tensor missing, too few samples).
 

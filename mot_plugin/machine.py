@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mot_plugin import strict
 from mot_plugin.errors import FileError
+from mot_plugin.rates import Rates
 from mot_plugin.tools import llamafactory, lm_eval, mergekit, vllm
 
 TOOLS = (llamafactory.TOOL, mergekit.TOOL, lm_eval.TOOL, vllm.TOOL)
@@ -176,6 +177,8 @@ class Machine(Part):
     """Where teachers answer, by their names in the recipe; `"*"` is for those that are not named."""
     env: dict[str, str] = {}
     """Environment of every command."""
+    costs: Rates = Rates()
+    """How fast this place is, for estimates only: what `mot-plugin calibrate` writes."""
     storage: Storage = Storage()
     retries: Annotated[int, Field(ge=0)] = 1
     """How often a step is tried again after a failure that may pass (a killed process, a full GPU)."""

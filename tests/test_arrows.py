@@ -23,7 +23,7 @@ pages/
 views
 glance executors/
 meeting
-supervise
+supervise costs/
 folder state plan steps stopping effort
 experiments
 methods shipment
@@ -36,7 +36,7 @@ recipe/ machine editing corpus/ report/ merging/
 evals/
 teachers/
 sources/
-step strict lengths limited mathematics claims spread
+step strict lengths limited mathematics claims spread rates
 tools/ store shipped answers chance errors limited_server __init__
 """
 PURE = (
@@ -54,6 +54,17 @@ PURE = (
     "tools.lm_eval",
     "tools.mergekit",
     "tools.processes",
+    "costs.amount",
+    "costs.price",
+    "costs.total",
+    "costs.sizes",
+    "costs.disk",
+    "costs.disk_bound",
+    "costs.jobs",
+    "costs.case",
+    "costs.estimate",
+    "costs.budget",
+    "costs.simulate",
 )
 # Its own list of keys, and the trainer's progress file.
 READS = {"tools.llamafactory": ["read_text", "read_text"]}

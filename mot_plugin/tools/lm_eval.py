@@ -109,6 +109,11 @@ def repeats(task: str, files: Sequence[TaskFile]) -> int:
     return int(_task(task, files).get("repeats", 1))
 
 
+def answer_tokens(task: str, files: Sequence[TaskFile]) -> int:
+    """Tokens that one answer to this task may have; lm-eval's own default where it does not say."""
+    return int((_task(task, files).get("generation_kwargs") or {}).get("max_gen_toks", 256))
+
+
 def variant(task: str, files: Sequence[TaskFile], include: str, *, repeats: int, first: int = 0, every: int = 1) -> str:
     """A task file over the task's own at `include` (relative to it): other repeats, and of its problems every so many.
 

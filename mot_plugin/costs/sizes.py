@@ -1,0 +1,87 @@
+"""Bytes of weights that a step writes: the models that it leaves, and what lies beside them while it works."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from mot_plugin.costs.ground import Ground
+from mot_plugin.recipe import Recipe
+from mot_plugin.step import Method, Step
+from mot_plugin.tools import llamafactory
+
+HALF, SINGLE = 2, 4
+"""Bytes of a parameter in 16 and in 32 bits."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """`models` are what the step leaves, `beside` what is deleted with them, `while_working` what is gone when it ends."""
+
+    models: tuple[float, ...] = ()
+    beside: float = 0.0
+    while_working: float = 0.0
+
+    @property
+    def left(self) -> float:
+        """Bytes that are there when it has ended."""
+        return sum(self.models) + self.beside
+
+    @property
+    def working(self) -> float:
+        """Bytes at the end of its work, just before what nobody reads is deleted."""
+        return self.left + self.while_working
+
+
+def sizes(ground: Ground, step: Step) -> Sizes:
+    """Of one step; nothing for what writes no weights, and for choices, which are hard links."""
+    made = _KINDS.get(step.kind)
+    return made(ground, step) if made else Sizes()
+
+
+def trained_width(ground: Ground) -> int:
+    """Bytes of a parameter in what a training saves: 16 bits where it holds them so, 32 where it keeps masters of its own."""
+    sft, place = ground.recipe.sft, ground.machine.train
+    held_so = sft.get("pure_bf16") or str(place.get("deepspeed", "")).startswith("zero3") or "fsdp" in place
+    return HALF if held_so and (sft.get("bf16") or sft.get("fp16") or sft.get("pure_bf16")) else SINGLE
+
+
+def checkpoints(recipe: Recipe, method: Method, steps: int) -> int:
+    """Models that a training saves on its way; 0 for one that saves its end only."""
+    methods = recipe.methods
+    saving = {"STD": methods.std, "MTD": methods.mtd, "STD-matched": methods.matched, "MTD-matched": methods.matched}
+    wanted = saving.get(method)
+    return steps // wanted.save_steps if wanted else 0
+
+
+def _student(ground: Ground, step: Step) -> Sizes:
+    del step
+    return Sizes((ground.student.bytes,))
+
+
+def _train(ground: Ground, step: Step) -> Sizes:
+    saved = checkpoints(ground.recipe, step.method, step.at or 0)
+    if ground.recipe.sft.get("finetuning_type") == llamafactory.LORA:
+        whole = SINGLE * ground.student.parameters
+        return Sizes((whole,) * max(1, saved), while_working=whole * max(1, saved))  # mergekit's cache of the same
+    each = trained_width(ground) * ground.student.parameters
+    return Sizes((each,) * saved, while_working=each) if saved else Sizes((each,))  # the end once more, then deleted
+
+
+def _merge(ground: Ground, step: Step) -> Sizes:
+    files = {file.path: file.text for file in step.call.files}
+    count = ground.student.parameters
+    exact = f"configs/{step.name}.accumulator.yaml" in files
+    wide = f"configs/{step.name}.wide.yaml" in files
+    single = "out_dtype: float32" in files.get(f"configs/{step.name}.yaml", "")
+    return Sizes(
+        ((SINGLE if single else HALF) * count,),
+        beside=SINGLE * count if exact else 0.0,
+        while_working=SINGLE * count if wide else 0.0,
+    )
+
+
+_KINDS: Mapping[str, Callable[[Ground, Step], Sizes]] = {
+    "student": _student,
+    "train": _train,
+    "merge": _merge,
+    "mix": _merge,
+}

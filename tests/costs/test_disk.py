@@ -1,0 +1,179 @@
+"""The disk as the plan has it, against real runs of the fake tools: byte for byte, whatever is deleted when."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_world import FAKES, TOOLS, World, make_world
+
+from mot_plugin import machine as machines
+from mot_plugin import run as runs
+from mot_plugin.costs import disk, disk_bound
+from mot_plugin.costs.disk import Load, Mark
+from mot_plugin.costs.ground import ground
+from mot_plugin.costs.sizes import Sizes
+from mot_plugin.run import Prepared
+from mot_plugin.step import Step
+
+WEIGH = Path(__file__).parent / "weigh.py"
+
+
+def everything(recipe: dict[str, Any]) -> None:
+    del recipe["methods"]["base"]
+    recipe["methods"] |= {
+        "std": {"steps": 2, "save_steps": 1},
+        "one_shot": {},
+    }
+
+
+def weighing(world: World) -> None:
+    command = [sys.executable, str(WEIGH), str(world.root / "weights.jsonl")]
+    tools = {tool: {"command": [*command, str(FAKES / tool)]} for tool in TOOLS}
+    world.edit(lambda machine: machine.update(tools=tools), "machine.yaml")
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Prepared]:
+    """A world that weighs, and its plan before anything ran."""
+    world = make_world(tmp_path_factory.mktemp("disk") / "world", rounds=2)
+    weighing(world)
+    world.edit(everything)
+    return world, prepared(world)
+
+
+@pytest.fixture(scope="module")
+def ran(planned: tuple[World, Prepared]) -> Iterator[tuple[World, Prepared]]:
+    """The same after its run."""
+    world, before = planned
+    done = world.run()
+    assert done.returncode == 0, done.stderr
+    yield world, before
+    world.end_all()
+
+
+def prepared(world: World) -> Prepared:
+    place = machines.load(world.root / "machine.yaml")
+    place = place.model_copy(update={"storage": place.storage.model_copy(update={"runs": str(world.runs)})})
+    return runs.prepare(world.root / "tiny.yaml", place)
+
+
+def loads(ready: Prepared, winner: disk.Winner | None = None) -> list[Load]:
+    stands_on = ground(ready.recipe, ready.machine, ready.gathered, ready.plan, None)
+    todo = [name for name, status in ready.found.items() if status.state == "todo"]
+    return disk.loads(stands_on, ready.plan, todo, winner=winner)
+
+
+def winners(world: World, ready: Prepared) -> disk.Winner:
+    """What the choices of a finished run were."""
+    kinds = {step.name: step.kind for step in ready.plan.steps}
+
+    def of(step: Step) -> tuple[str, int]:
+        choice = json.loads((world.run_folder / "artifacts" / step.name / "choice.json").read_bytes())
+        models = [need for need in step.needs if kinds[need] in ("train", "merge", "select")]
+        if choice["step"] is not None:  # a checkpoint of the training
+            every = sorted(row["step"] for row in choice["considered"])
+            return models[0], every.index(choice["step"])
+        this = f"mot/round-{choice['round']}/merge"
+        return (this if this in models else models[-1]), 0
+
+    return of
+
+
+@pytest.mark.process
+def test_the_disk_is_as_full_as_the_plan_says_at_every_moment(ran: tuple[World, Prepared]) -> None:
+    world, before = ran
+    found = disk.mark(loads(before, winners(world, before)))
+    course, seen = dict(found.course), list[tuple[str, float]]()
+    for line in (world.root / "weights.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        text = " ".join(row["argv"])
+        names = [
+            name
+            for name in course
+            if f"configs/{name}.yaml" in text or f"artifacts/{name}/" in text or f"work/{name}/" in text
+        ]
+        seen.append((max(names, key=len), row["bytes"]))
+    works = [(name, size) for name, size in seen if name.endswith(("train", "merge", "anna", "bert"))]
+    assert len(works) == 9
+    assert works == [(name, course[name]) for name, _ in works]
+    assert max(size for _, size in seen) == found.peak
+    from weigh import tensors
+
+    assert tensors(world.runs) == found.stays
+
+
+@pytest.mark.process
+def test_without_knowing_the_winners_it_is_an_upper_bound(ran: tuple[World, Prepared]) -> None:
+    world, before = ran
+    known, unknown = (disk.mark(loads(before, winner)) for winner in (winners(world, before), None))
+    model = 2440 * 4
+    assert known.peak <= unknown.peak <= known.peak + model
+    assert unknown.peak <= disk_bound.bound(loads(before))
+
+
+@pytest.mark.process
+def test_what_is_done_weighs_on_and_what_nobody_reads_is_gone(ran: tuple[World, Prepared]) -> None:
+    world, before = ran
+    after = prepared(world)
+    found = disk.mark(loads(after, winners(world, before)))
+    assert found.course == ()
+    # All of it but the last models of unneeded steps: results, kept ones, the student.
+    assert found == Mark(found.stays, "", disk.mark(loads(before, winners(world, before))).stays)
+
+
+def test_all_is_kept_where_the_machine_says_so(planned: tuple[World, Prepared]) -> None:
+    _, ready = planned
+    stands_on = ground(ready.recipe, ready.machine, ready.gathered, ready.plan, None)
+    every = disk.loads(stands_on, ready.plan, ready.found, keep_all=True)
+    found = disk.mark(every)
+    assert found.stays == sum(load.size.left for load in every)
+    assert found.stays > disk.mark(loads(ready)).stays
+
+
+def chain(*loads_: tuple[str, tuple[str, ...], float, bool]) -> list[Load]:
+    return [
+        Load(key, key, needs, Sizes((size,)) if size else Sizes(), temporary) for key, needs, size, temporary in loads_
+    ]
+
+
+def test_side_by_side_all_branches_lie_there_at_once() -> None:
+    # Two branches of two rounds: in order the second's start after the first are gone.
+    made = chain(
+        ("a1", (), 10, True),
+        ("ea1", ("a1",), 0, True),
+        ("a2", (), 10, True),
+        ("ea2", ("a2",), 0, True),
+        ("m", ("ea1", "ea2"), 1, False),
+    )
+    assert disk.mark(made).peak == 10
+    assert disk_bound.bound(made) == 20
+    assert disk.mark(made).stays == 1
+
+
+def test_a_bound_holds_for_every_order() -> None:
+    """All orders of a small plan, played through one after the other."""
+    made = chain(
+        ("s", (), 3, False),
+        ("a", ("s",), 5, True),
+        ("b", ("s",), 7, True),
+        ("m", ("a", "b"), 4, True),
+        ("c", ("m",), 5, True),
+        ("d", ("s",), 6, True),
+        ("e", ("c", "d"), 1, False),
+    )
+    orders = list(_orders(made))
+    assert len(orders) == 10
+    most = max(disk.mark(order).peak for order in orders)
+    assert most <= disk_bound.bound(made) <= most + 7
+
+
+def _orders(left: list[Load], done: tuple[Load, ...] = ()) -> Iterator[list[Load]]:
+    if not left:
+        yield list(done)
+    known = {load.key for load in done}
+    for load in left:
+        if set(load.needs) <= known:
+            yield from _orders([other for other in left if other is not load], (*done, load))
