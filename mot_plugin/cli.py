@@ -11,6 +11,7 @@ import typer
 from mot_plugin import (
     __version__,
     cli_corpus,
+    cli_costs,
     cli_eval,
     cli_evaluate,
     cli_fetch,
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.add_typer(cli_corpus.app, name="corpus")
 app.command()(cli_run.run)
 app.command()(cli_run.plan)
+app.command()(cli_costs.calibrate)
 app.command()(cli_stop.stop)
 app.command()(cli_recipes.ablate)
 app.command()(cli_recipes.recipes)

@@ -66,7 +66,7 @@ def gather(recipe: Recipe, recipe_path: Path, machine: Machine, cache: Path | No
     home = recipe_path.parent
     methods = recipe.methods
     merges = tuple(merge_text(name, home) for name in (methods.mot.merges if methods.mot else ()))
-    suites = dict(_suites(recipe))
+    suites = dict(suites_of(recipe))
     traces = {name: _traces_link(name, teacher.traces) for name, teacher in recipe.teachers.items() if teacher.traces}
     links = {link: _resolve(home, recipe.teachers[name].traces or "") for name, link in traces.items()}
     for name, teacher in recipe.teachers.items():
@@ -154,7 +154,7 @@ def merge_text(wanted: str, home: Path, where: str = "methods.mot.merge") -> tup
     return (wanted if own.is_file() else f"{wanted}.yaml"), path.read_text(encoding="utf-8")
 
 
-def _suites(recipe: Recipe) -> Iterator[tuple[str, Suite]]:
+def suites_of(recipe: Recipe) -> Iterator[tuple[str, Suite]]:
     """(purpose, tasks); groups are allowed where a recipe has models measured beside the main comparison."""
     wanted = [("main", "eval", recipe.eval.tasks)]
     wanted += [

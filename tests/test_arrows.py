@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1] / "mot_plugin"
 ORDER = """
 __main__
 cli
-cli_corpus cli_eval cli_fetch cli_evaluate cli_paper cli_recipes cli_reproduce cli_run cli_stop cli_train
+cli_corpus cli_costs cli_eval cli_fetch cli_evaluate cli_paper cli_recipes cli_reproduce cli_run cli_stop cli_train
 offsite terminal fetching evaluating reproducing several overview
 run halt
 pages/

@@ -63,7 +63,7 @@ def _probe_loss(ground: Ground, step: Step) -> Amount:
 
 
 def _evaluate(ground: Ground, step: Step) -> Amount:
-    asked = ground.asked[step.purpose]
+    asked = ground.asked(step.purpose)
     return Amount(generations=asked.generations, generated=asked.tokens, longest=asked.longest, model=ground.student)
 
 

@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mot_plugin import recipe as recipes
 from mot_plugin.blocks import UNION
 from mot_plugin.corpora import PROBLEMS
 from mot_plugin.costs import answers, shape
 from mot_plugin.costs.answers import Asked
 from mot_plugin.costs.shape import Shape
+from mot_plugin.folder import Folder
 from mot_plugin.machine import Machine
-from mot_plugin.materials import Materials
+from mot_plugin.materials import Materials, Suite, suites_of
+from mot_plugin.rates import Rates
 from mot_plugin.recipe import Recipe
 from mot_plugin.step import Plan
 from mot_plugin.store import Store
@@ -34,11 +37,26 @@ class Ground:
     machine: Machine
     student: Shape
     teachers: Mapping[str, Shape]
-    asked: Mapping[str, Asked]
-    """By purpose: what an evaluation asks one model."""
+    suites: Mapping[str, Suite]
+    """By purpose: the tasks of an evaluation."""
     seen: Seen = Seen()
-    tasks: tuple[str, ...] = ()
-    """All that are evaluated."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """All that are evaluated."""
+        return tuple(dict.fromkeys(task for suite in self.suites.values() for task in suite.tasks))
+
+    def asked(self, purpose: str) -> Asked:
+        """What an evaluation asks one model."""
+        return answers.asked(self.suites[purpose], self.machine.costs.answer_tokens)
+
+    def at(self, rates: Rates) -> "Ground":
+        """The same on a machine that is as fast as this."""
+        return replace(self, machine=self.machine.model_copy(update={"costs": rates}))
+
+    def unseen(self) -> "Ground":
+        """The same before anything ran."""
+        return replace(self, seen=Seen())
 
     @property
     def live(self) -> list[str]:
@@ -74,29 +92,33 @@ class Ground:
 
 
 def ground(recipe: Recipe, machine: Machine, gathered: Materials, plan: Plan, store: Store | None) -> Ground:
-    """Looked up for one plan: config.json of local models, summaries of finished corpora."""
-    folder = gathered.links.get("inputs/student")
+    """Of a plan, as it was made here. `store`: where finished corpora are counted."""
+    return of(recipe, machine, gathered.links, gathered.suites, seen(plan, store) if store is not None else Seen())
+
+
+def of_run(folder: Folder) -> Ground:
+    """Of a run folder, as it is now. Raises FileError for a folder that is no run."""
+    plan = folder.plan()
+    made = recipes.load(folder.root / "recipe.yaml")
+    return of(made, folder.machine(), plan.links, dict(suites_of(made)), seen(plan, folder.store()))
+
+
+def of(recipe: Recipe, machine: Machine, links: Mapping[str, str], suites: Mapping[str, Suite], known: Seen) -> Ground:
+    """Looks at the models that are here: config.json, and the sizes of their files."""
+    folder = links.get("inputs/student")
     student = shape.of_folder(recipe.student, Path(folder)) if folder else shape.of_name(recipe.student)
     teachers = {}
     for name, teacher in recipe.teachers.items():
         if teacher.live:
             called = teacher.model or Path(teacher.run or name).name
-            local = gathered.links.get(f"inputs/teachers/{name}")
+            local = links.get(f"inputs/teachers/{name}")
             found = shape.of_folder(called, Path(local)) if local else None
             teachers[name] = found or shape.of_name(called) or shape.assumed(called)
-    told = machine.costs.answer_tokens
-    return Ground(
-        recipe,
-        machine,
-        student or shape.assumed(recipe.student),
-        teachers,
-        {purpose: answers.asked(suite, told) for purpose, suite in gathered.suites.items()},
-        _seen(plan, store) if store is not None else Seen(),
-        tuple(dict.fromkeys(task for suite in gathered.suites.values() for task in suite.tasks)),
-    )
+    return Ground(recipe, machine, student or shape.assumed(recipe.student), teachers, suites, known)
 
 
-def _seen(plan: Plan, store: Store) -> Seen:
+def seen(plan: Plan, store: Store) -> Seen:
+    """What finished corpora and problems of a plan say."""
     rows, problems = {}, None
     for step in plan.steps:
         if step.kind not in ("corpus", "source"):

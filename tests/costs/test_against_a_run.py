@@ -12,9 +12,13 @@ from fake_world import FAKES, TOOLS, World, make_world
 from mot_plugin import machine as machines
 from mot_plugin import run as runs
 from mot_plugin.costs import disk, disk_bound
+from mot_plugin.costs.calibrate import calibrate
+from mot_plugin.costs.calibration_words import whole
 from mot_plugin.costs.disk import Load, Mark
 from mot_plugin.costs.ground import ground
+from mot_plugin.costs.observe import observe
 from mot_plugin.costs.sizes import Sizes
+from mot_plugin.folder import Folder
 from mot_plugin.run import Prepared
 from mot_plugin.step import Step
 
@@ -122,6 +126,20 @@ def test_what_is_done_weighs_on_and_what_nobody_reads_is_gone(ran: tuple[World, 
     assert found.course == ()
     # All of it but the last models of unneeded steps: results, kept ones, the student.
     assert found == Mark(found.stays, "", disk.mark(loads(before, winners(world, before))).stays)
+
+
+@pytest.mark.process
+def test_calibrated_estimates_are_what_the_run_took(ran: tuple[World, Prepared]) -> None:
+    """Of real processes: every kind within a tenth, all of it within a fiftieth."""
+    world, _ = ran
+    folder = Folder(world.run_folder)
+    made = calibrate(observe(folder), folder.machine().costs)
+    for kind in made.kinds:
+        assert kind.after == pytest.approx(kind.measured, rel=0.1, abs=0.1), kind
+    every = whole(made.kinds)
+    assert every.n == len([step for step in folder.plan().steps if step.kind != "corpus"]) + 2
+    assert every.after == pytest.approx(every.measured, rel=0.02)
+    assert not every.measured * 0.5 < every.before < every.measured * 2, "these tools are no GPUs"
 
 
 def test_all_is_kept_where_the_machine_says_so(planned: tuple[World, Prepared]) -> None:
