@@ -50,7 +50,7 @@ def meet(folder: Path, rank: int, number: int | None = None) -> int:
             followed = latest
             _follow(folder, rank, latest, stop)
         time.sleep(LOOK_SECONDS)
-    return 0
+    return 128 + stop.asked if stop.asked else 0
 
 
 @dataclass

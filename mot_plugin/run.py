@@ -12,7 +12,7 @@ from mot_plugin import claims, materials, state, stopping
 from mot_plugin import recipe as recipes
 from mot_plugin.blocks import OWN
 from mot_plugin.errors import MissingInput, MissingTool, StepFailed
-from mot_plugin.executors.known import EXECUTORS
+from mot_plugin.executors.known import EXECUTORS, refuse
 from mot_plugin.executors.work import Outcome, Work
 from mot_plugin.folder import Folder, store_of
 from mot_plugin.machine import Machine
@@ -81,6 +81,7 @@ def run(recipe_path: Path, machine: Machine, view: View, goals: Iterable[str] = 
     ready = replace(prepare(recipe_path, machine), goals=wanted)
     folder = ready.folder
     _refuse_missing(ready)
+    refuse(machine, ready.todo)
     with disk_full_in_words(), _locked(folder), _stoppable():
         worked, page = False, live.Page(folder, view.remark)
         while True:
@@ -179,7 +180,7 @@ def _refuse_missing(ready: Prepared) -> None:
     tools = {command.tool for step in ready.todo for command in step.call.commands} - {OWN}
     tools |= {tool for step in ready.todo for tool in step.call.starts}
     lost = [(tool, ready.machine.tool(tool).command[0]) for tool in sorted(tools)]
-    lost = [(tool, program) for tool, program in lost if locate(program) is None] + _lost_beside(ready)
+    lost = [(tool, program) for tool, program in lost if locate(program) is None] + lost_beside(ready.machine, ready.todo)
     if lost:
         lines = [f"  {tool}: no program {program!r} on PATH or beside this Python" for tool, program in lost]
         raise MissingTool(
@@ -194,11 +195,11 @@ def _refuse_missing(ready: Prepared) -> None:
         )
 
 
-def _lost_beside(ready: Prepared) -> list[tuple[str, str]]:
+def lost_beside(machine: Machine, todo: Iterable[Step]) -> list[tuple[str, str]]:
     """(tool, path) of programs that should lie in a tool's environment and do not; a launcher's are not looked for."""
     found: list[tuple[str, str]] = []
-    for command in {command for step in ready.todo for command in step.call.commands if command.program}:
-        first, *more = ready.machine.tool(command.tool).command
+    for command in {command for step in todo for command in step.call.commands if command.program}:
+        first, *more = machine.tool(command.tool).command
         path = Path(beside([locate(first) or first, *more], command.program)[-1])
         if path.is_absolute() and not path.exists():
             found.append((f"{command.program} in the environment of {command.tool}", str(path)))

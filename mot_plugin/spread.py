@@ -15,6 +15,7 @@ ADDRESS = "MOT_PLUGIN_ADDRESS"
 """How other nodes reach this one; its host name if not given."""
 MEETING = "MOT_PLUGIN_MEETING"
 """Folder that all nodes of one step see."""
+MEET = (sys.executable, "-m", "mot_plugin", "meet")
 
 
 def over(
@@ -59,4 +60,4 @@ def _follow(nodes: int, argv: Sequence[str], ours: Mapping[str, str], given: Map
     number = 1 + len(list(folder.glob("*.start")))
     asked = {"argv": list(argv), "env": dict(ours), "nodes": nodes}
     replace_text(folder / f"{number}.start", json.dumps(asked))
-    return [sys.executable, "-m", "mot_plugin", "meet", str(folder), "0", str(number)]
+    return [*MEET, str(folder), "0", str(number)]

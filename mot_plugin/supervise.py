@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from mot_plugin import claims, state
+from mot_plugin import claims, spread, state
 from mot_plugin.blocks import OWN
 from mot_plugin.errors import CheckFailed, FileError, RunConflict, StepFailed
 from mot_plugin.folder import Folder, point
@@ -36,6 +36,8 @@ FULL_BYTES = 2**20
 """A disk with less free space is full: then the log lacks the very words that would say so."""
 MARK = "MOT_PLUGIN_STEP"
 """Environment variable of a step's commands and of all that they start: the folder that the step writes into."""
+SUPERVISOR = "MOT_PLUGIN_SUPERVISOR"
+"""And its supervisor's process number."""
 FILLS_MEMORY = ("merge", "mix")
 """Kinds that read whole models into a computer's memory: one of them at a time there, whoever placed them."""
 FINAL = (CheckFailed.exit_code, FileError.exit_code)
@@ -190,7 +192,12 @@ class _Attempts:
             if self.step.gpus:
                 variables += f"PATH={shlex.quote(home)}{os.pathsep}$PATH "
         pasted = f"cd {shlex.quote(str(self.folder.root))} && {variables}{shlex.join([shown, *options, *rest])}"
-        return [*prefix, *rest], {**os.environ, **extra, MARK: str(self.folder.work(self.step.name))}, pasted
+        argv, extra[MARK] = [*prefix, *rest], str(self.folder.work(self.step.name))
+        extra[SUPERVISOR] = str(os.getpid())
+        if command.spread and self.step.nodes > 1:
+            argv, shared = spread.over(self.step.nodes, argv, extra, os.environ)
+            extra, pasted = {**extra, **shared}, f"{pasted}  # on each of {self.step.nodes} nodes"
+        return argv, {**os.environ, **extra}, pasted
 
     def _start(self, argv: list[str], env: dict[str, str], output: IO[bytes]) -> int:
         supervisor = os.getpid()

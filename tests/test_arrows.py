@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[1] / "mot_plugin"
 ORDER = """
 __main__
 cli
-cli_corpus cli_costs cli_eval cli_fetch cli_evaluate cli_paper cli_recipes cli_reproduce cli_run cli_stop cli_train
+cli_corpus cli_costs cli_doctor cli_eval cli_fetch cli_evaluate cli_paper cli_recipes cli_reproduce cli_run cli_stop cli_train
+doctor/
 offsite terminal fetching evaluating reproducing several overview
 run halt
 pages/
@@ -210,19 +211,40 @@ def test_few_places_start_processes() -> None:
     inside = {"training.launch"}
     inside |= {
         "shipping.versions",
+        "doctor.outside",
         "teachers.serve",
         "evals.engines",
         "limited",
         "evals.code.sandbox",
         "evals.code.execute",
     }
-    assert starting == {"executors.supervisor", "executors.slurm_queue", "machine", "supervise", "pages.live"} | inside
+    assert (
+        starting
+        == {
+            "executors.supervisor",
+            "executors.ray_place",
+            "executors.slurm_queue",
+            "machine",
+            "supervise",
+            "pages.live",
+        }
+        | inside
+    )
 
 
 def test_few_places_read_the_environment() -> None:
     reading = {name for name, tree in MODULES.items() if re.search(r"os\.(environ|getenv)", ast.unparse(tree))}
     # A key is read where it is used, and nowhere else; the others hand an environment on, or clear it.
-    handing = {"training.launch", "supervise", "executors.slurm_queue", "teachers.serve", "evals.engines"}
+    handing = {
+        "doctor.context",
+        "training.launch",
+        "supervise",
+        "executors.ray_place",
+        "executors.ray_task",
+        "executors.slurm_queue",
+        "teachers.serve",
+        "evals.engines",
+    }
     assert reading == handing | {"teachers.client", "evals.code.inside", "evals.code.proof"}
 
 

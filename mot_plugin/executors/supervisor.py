@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mot_plugin.folder import Folder
@@ -32,6 +33,26 @@ def supervise(
         end_leftovers(Folder(folder).work(step))
         return f"its supervisor was killed by {signal.Signals(-code).name}"
     return said.removeprefix("error: ").strip() if code else None
+
+
+def end_supervisors(folder: Path) -> None:
+    """Stop the supervisors of a run that are left on this computer, and wait until they have stopped their commands."""
+    asked: set[int] = set()
+    while left := _supervisors(folder):
+        for pid in left - asked:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        asked |= left
+        time.sleep(0.1)
+
+
+def _supervisors(folder: Path) -> set[int]:
+    wanted, found = "\0".join(["mot_plugin", "exec", str(folder), ""]).encode(), set[int]()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile
+            if wanted in (process / "cmdline").read_bytes():
+                found.add(int(process.name))
+    return found
 
 
 def attend(
