@@ -11,6 +11,7 @@ import typer
 from mot_plugin import (
     __version__,
     cli_corpus,
+    cli_doctor,
     cli_costs,
     cli_eval,
     cli_evaluate,
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(cli_corpus.app, name="corpus")
 app.command()(cli_run.run)
 app.command()(cli_run.plan)
+app.command()(cli_doctor.doctor)
 app.command()(cli_costs.calibrate)
 app.command()(cli_stop.stop)
 app.command()(cli_recipes.ablate)

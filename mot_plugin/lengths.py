@@ -63,6 +63,12 @@ def special_tokens(folder: Path) -> dict[str, str]:
     return {key: token for key, token in found.items() if token is not None}
 
 
+def encoder(folder: Path) -> Callable[[str], list[int]]:
+    """A function text -> its token ids, none added. Raises MissingInput, FileError for the tokenizer in `folder`."""
+    tokenizer = _tokenizer(folder)
+    return lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
 def token_ids(folder: Path) -> dict[str, int]:
     """Every token of the tokenizer in `folder` -> its id, added ones included. Raises MissingInput, FileError."""
     ids: dict[str, int] = _tokenizer(folder).get_vocab(with_added_tokens=True)

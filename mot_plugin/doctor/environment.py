@@ -1,0 +1,88 @@
+"""The environment that a tool's command starts: which Python, which packages, where LLaMA-Factory's source lies."""
+
+import importlib.util
+import json
+import platform
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+
+from mot_plugin.doctor import outside
+from mot_plugin.shipping import versions
+from mot_plugin.supervise import locate
+
+TRAINER = "llamafactory"
+
+_ASK = """
+import importlib.metadata as metadata, importlib.util, json, platform, sys
+packages = {"python": platform.python_version()}
+for name in sys.argv[2:]:
+    try:
+        packages[name] = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        pass
+found = importlib.util.find_spec(sys.argv[1])
+where = list(found.submodule_search_locations or [])[:1] if found else []
+print(json.dumps({"packages": packages, "source": where}))
+"""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What was found behind a tool's command. Without `packages` nobody could be asked, and `why` says why."""
+
+    tool: str
+    argv: tuple[str, ...]
+    program: str | None
+    """Full path of what is started; None if there is none."""
+    python: str | None = None
+    packages: Mapping[str, str] = field(default_factory=dict)
+    source: Path | None = None
+    """LLaMA-Factory's package folder."""
+    why: str = ""
+
+    @property
+    def pip(self) -> str:
+        """How a package of this environment is changed."""
+        return f"{self.python} -m pip install" if self.python else "pip install"
+
+
+def start(tool: str, argv: Sequence[str]) -> Environment:
+    """Where a tool's command leads, not asked yet."""
+    program = locate(argv[0])
+    if program is None:
+        return Environment(tool, tuple(argv), None, why=f"there is no program {argv[0]!r}")
+    python = versions.interpreter([program, *argv[1:]])
+    why = "" if python else f"{Path(argv[0]).name} does not say which Python it starts"
+    return Environment(tool, tuple(argv), program, python, why=why)
+
+
+def asked(one: Environment, environ: Mapping[str, str], names: Iterable[str]) -> Environment:
+    """The same with its packages, of those that are named. Imports nothing there but Python's own."""
+    if one.python is None:
+        return one
+    if Path(one.python).absolute() == Path(sys.executable).absolute():
+        packages, source = _here(names)
+    else:
+        said = outside.ask([one.python, "-c", _ASK, TRAINER, *names], environ)
+        if said.wrong:
+            return replace(one, why=said.wrong)
+        try:
+            answer = json.loads(said.text.strip().rpartition("\n")[2])
+            packages, source = dict(answer["packages"]), [str(place) for place in answer["source"]]
+        except (ValueError, KeyError, TypeError):
+            return replace(one, why=f"{one.python} answers something else than it was asked")
+    return replace(one, packages=packages, source=Path(source[0]) if source else None)
+
+
+def _here(names: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    packages = {"python": platform.python_version()}
+    for name in names:
+        try:
+            packages[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    found = importlib.util.find_spec(TRAINER)
+    return packages, list(found.submodule_search_locations or [])[:1] if found else []

@@ -1,0 +1,180 @@
+"""Do model, rows and merges fit into the memory that is here?"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mot_plugin.costs import shape
+from mot_plugin.doctor import gpus
+from mot_plugin.doctor.context import Context
+from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
+from mot_plugin.doctor.memory import GIB, WHOLE, Need, Place, training
+from mot_plugin.errors import FileError
+from mot_plugin.machine import Machine
+from mot_plugin.tools import llamafactory
+
+NEARLY = 0.85
+"""Of what is there: an estimate above this share is a warning, as it is good to a fifth."""
+
+
+def check(context: Context) -> Iterator[Finding]:
+    """Training on each device, a merge in the computer's memory, an engine's slices of the model."""
+    if context.ready is None:
+        return
+    config, model = context.config or context.stated, size_of(context)
+    if "traces" in context.kinds:
+        yield from _served(context)
+    if config is None or model is None:
+        why = "config.json does not say its sizes" if context.config is not None else "its config.json is not here"
+        yield unknown("memory", f"the student is of unknown size: {why}", _fetch(context))
+        return
+    if "train" in context.kinds:
+        yield from _training(context, config, round(model.parameters))
+    if "merge" in context.kinds and context.machine.merge.engine == "mergekit":
+        yield _merge(context, model.parameters)
+    yield from _sliced(context.machine, config)
+
+
+def size_of(context: Context) -> shape.Shape | None:
+    """The student's size, from its config.json or what is known of its name."""
+    config = context.config or context.stated
+    return None if config is None else shape.of_config("student", config)
+
+
+def _served(context: Context) -> Iterator[Finding]:
+    """Each teacher's weights against all GPUs of a node."""
+    assert context.recipe is not None
+    count = context.machine.gpus_for("traces")
+    found = gpus.cards(context) if context.local else None
+    for name, teacher in context.recipe.teachers.items():
+        if not teacher.model or context.machine.teacher(name).serve is None:
+            continue
+        model = shape.of_folder(name, Path(teacher.model)) if teacher.local else shape.of_name(teacher.model)
+        what = f"memory to serve {name}"
+        if model is None:
+            yield unknown(what, "nothing is known of its size")
+            continue
+        said = f"about {model.bytes / GIB:,.0f} GiB of weights on {count} GPUs"
+        if not found:
+            yield unknown(what, f"{said}; how much memory they have is not to be seen from here")
+            continue
+        room = sum(card.total for card in found[:count])
+        if model.bytes < NEARLY * room:
+            yield ok(what, f"{said} of {room / GIB:,.0f} GiB in all")
+        else:
+            hint = f"name an endpoint instead: teachers: {{{name}: {{endpoint: http://HOST:PORT/v1}}}}"
+            yield error(what, f"{said} of {room / GIB:,.0f} GiB in all: they do not fit with a cache", hint)
+
+
+def _fetch(context: Context) -> str:
+    student = context.recipe.student if context.recipe else ""
+    return "" if student.startswith((".", "/", "~")) else f"hf download {student.partition('@')[0]} config.json"
+
+
+def _training(context: Context, config: Mapping[str, Any], weights: int) -> Iterator[Finding]:
+    place, recipe = context.machine.train, context.recipe
+    assert recipe is not None
+    if recipe.sft.get("finetuning_type") == llamafactory.LORA:
+        yield unknown("memory to train", "an adapter's need is not estimated; it is far below that of full training")
+        return
+    takes = context.machine.takes("train")
+    spread = Place(
+        processes=max(takes.gpus or 0, 1) * takes.nodes,
+        sharding=str(place.get("deepspeed") or place.get("fsdp") or ""),
+        liger=place.get("enable_liger_kernel") is True,
+        rows=int(place.get("per_device_train_batch_size", 1)),
+        tokens=int(recipe.sft["cutoff_len"]),
+        bf16=recipe.sft.get("bf16") is True,
+        gpu=bool(takes.gpus),
+    )
+    need = training(config, weights, spread)
+    if takes.gpus:
+        yield _on_gpus(context, need, spread, takes.gpus)
+        if need.offloaded:
+            yield _inside(
+                "memory for offloaded states",
+                need.offloaded / takes.nodes,
+                "shard without `-offload` in the machine file",
+            )
+    else:
+        yield _inside("memory to train", need.device, "take a smaller student, or a computer with GPUs", need)
+
+
+def _on_gpus(context: Context, need: Need, spread: Place, count: int) -> Finding:
+    about = f"about {need.device / GIB:.0f} GiB on each of {spread.processes} GPUs ({need.words} GiB)"
+    found = gpus.cards(context) if context.local else None
+    if not found:
+        return unknown("memory to train", f"{about}; how much they have is not to be seen from here")
+    least = min(card.total for card in found[:count])
+    said = f"{about} of {least / GIB:.0f} GiB, for rows of {spread.tokens:,} tokens"
+    if need.device <= NEARLY * least:
+        return ok("memory to train", said)
+    remedy = f"in the machine file {_less(spread)}"
+    if need.device <= least:
+        return warning("memory to train", f"{said}: it may not fit", remedy)
+    return error("memory to train", f"{said}: it does not fit", remedy)
+
+
+def _less(spread: Place) -> str:
+    ways = []
+    if not spread.liger:
+        ways.append("`enable_liger_kernel: true`")
+    if spread.rows > 1:
+        ways.append("`per_device_train_batch_size: 1`")
+    if spread.sharding in WHOLE:
+        ways.append("`deepspeed: zero3`")
+    elif not spread.sharding.endswith("-offload"):
+        ways.append("`deepspeed: zero3-offload`")
+    return "write " + ", ".join(ways) + " under `train:`" if ways else "take more GPUs or nodes, or larger ones"
+
+
+def _inside(what: str, need: float, remedy: str, parts: Need | None = None) -> Finding:
+    """Against the memory of this computer that is free now."""
+    free = available()
+    if free is None:
+        return unknown(what, f"about {_size(need)}; /proc/meminfo does not say what is free")
+    said = f"about {_size(need)} of {_size(free)} free" + (f" ({parts.words} GiB)" if parts and parts.words else "")
+    if need <= NEARLY * free:
+        return ok(what, said)
+    if need <= free:
+        return warning(what, f"{said}: it may not fit", remedy)
+    return error(what, f"{said}: it does not fit", remedy)
+
+
+def _merge(context: Context, weights: float) -> Finding:
+    """mergekit reads all branches of a tensor at once, and the system keeps what it has read as long as there is room."""
+    assert context.recipe is not None
+    count = len(context.recipe.teachers) + 1
+    free = available()
+    need = count * 2 * weights
+    said = f"{count} models in bfloat16 are {_size(need)}"
+    if free is None or not context.local:
+        return unknown("memory to merge", f"{said}; what is free where it runs is not to be seen from here")
+    if need <= free:
+        return ok("memory to merge", f"{said}, {_size(free)} are free")
+    hint = "write `merge: {engine: stream}` in the machine file (the same bits in little memory), or free memory"
+    return warning("memory to merge", f"{said}, only {_size(free)} are free: it would be slow, or be killed", hint)
+
+
+def _sliced(machine: Machine, config: Mapping[str, Any]) -> Iterator[Finding]:
+    size, heads = machine.eval.model_args.get("tensor_parallel_size", 1), config.get("num_attention_heads")
+    if machine.eval.engine == "vllm" and isinstance(size, int) and isinstance(heads, int) and heads % size:
+        fitting = max(one for one in range(1, size + 1) if heads % one == 0)
+        said = f"{size} GPUs do not divide the student's {heads} attention heads"
+        yield error(
+            "tensor_parallel_size", said, f"write `tensor_parallel_size: {fitting}` under eval.model_args", FileError
+        )
+
+
+def available() -> int | None:
+    """Bytes of this computer's memory that can be had without swapping."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").split("\n")
+    except OSError:
+        return None
+    found = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
+    return int(found) * 1024 if found else None
+
+
+def _size(size: float) -> str:
+    return f"{size / GIB:.1f} GiB" if size >= 0.1 * GIB else f"{size / 2**20:.0f} MiB"

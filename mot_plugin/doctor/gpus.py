@@ -1,0 +1,63 @@
+"""The GPUs of this computer, as the driver counts them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mot_plugin.doctor import outside
+from mot_plugin.doctor.context import Context
+from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
+
+_QUERY = ["nvidia-smi", "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"]
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Card:
+    """One GPU; sizes in bytes."""
+
+    name: str
+    total: int
+    free: int
+
+
+def cards(context: Context) -> tuple[Card, ...] | None:
+    """The GPUs here; None where the driver cannot be asked."""
+    said = outside.ask(_QUERY, context.environ)
+    rows = [[word.strip() for word in line.split(",")] for line in said.text.strip().split("\n")]
+    if said.wrong or not all(len(row) == 3 and row[1].isdigit() and row[2].isdigit() for row in rows):
+        return None
+    return tuple(Card(name, int(total) * MIB, int(free) * MIB) for name, total, free in rows)
+
+
+def check(context: Context) -> Iterator[Finding]:
+    """As many as the machine file counts on, and free."""
+    wanted = context.machine.gpu_count
+    if not wanted:
+        yield ok("GPUs", "none wanted: everything runs on the processor")
+        return
+    if not context.local:
+        what = f"{wanted} on each of {context.machine.nodes} nodes, which this computer does not see"
+        yield unknown("GPUs", what, "run `mot-plugin doctor` on such a node too")
+        return
+    found = cards(context)
+    if found is None:
+        said = f"{wanted} wanted, and nvidia-smi does not answer here"
+        yield error("GPUs", said, "mend the driver (`nvidia-smi`), or take a machine file with `gpus: 0`")
+    elif len(found) < wanted:
+        said = f"{wanted} wanted, {len(found)} here: {_named(found)}"
+        yield error("GPUs", said, f"write `gpus: {len(found)}` in the machine file")
+    else:
+        yield ok("GPUs", f"{wanted} of {len(found)}: {_named(found)}")
+        yield from _used(found[:wanted])
+
+
+def _used(found: tuple[Card, ...]) -> Iterator[Finding]:
+    busy = [number for number, card in enumerate(found) if card.free < 0.9 * card.total]
+    if busy:
+        said = ", ".join(f"GPU {number}: {found[number].free / 2**30:.0f} GiB free" for number in busy)
+        yield warning("GPUs in use", f"another program holds memory of {said}", "end it (`nvidia-smi` names it)")
+
+
+def _named(found: tuple[Card, ...]) -> str:
+    kinds = dict.fromkeys(f"{card.name}, {card.total / 2**30:.0f} GiB" for card in found)
+    return "; ".join(kinds)

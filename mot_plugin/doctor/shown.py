@@ -1,0 +1,70 @@
+"""Findings for people and for programs."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from mot_plugin.doctor.checks import Told
+from mot_plugin.doctor.finding import Level
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MARKS: dict[Level, tuple[str, str]] = {
+    "ok": ("green", "ok"),
+    "warning": ("yellow", "warning"),
+    "error": ("red", "error"),
+    "unknown": ("blue", "unknown"),
+}
+_WIDE = max(len(word) for _, word in MARKS.values())
+
+
+def show(console: "Console", told: Iterable[Told]) -> list[Told]:
+    """One line each as it comes, with what to do below it; then the counts."""
+    from rich.text import Text
+
+    seen: list[Told] = []
+    for family, finding in told:
+        if not seen or seen[-1][0] != family:
+            console.print(Text(family, style="bold"))
+        seen.append((family, finding))
+        colour, word = MARKS[finding.level]
+        first, *more = finding.found.split("\n")
+        line = Text.assemble("  ", (f"{word:<{_WIDE}}", colour), f"  {finding.check}: {first}")
+        console.print(line, soft_wrap=True)
+        for other in more:
+            console.print(Text(f"  {'':<{_WIDE}}  {other}"), soft_wrap=True)
+        if finding.remedy:
+            console.print(Text.assemble(f"  {'':<{_WIDE}}  ", ("-> ", colour), finding.remedy), soft_wrap=True)
+    console.print(Text(summary(seen), style="bold"))
+    return seen
+
+
+def summary(seen: Sequence[Told]) -> str:
+    """The last line."""
+    counts = Counter(finding.level for _, finding in seen)
+    parts = [f"{counts['ok']} ok", _several(counts["warning"], "warning"), _several(counts["error"], "error")]
+    parts += [f"{counts['unknown']} not to be told from here"] if counts["unknown"] else []
+    return ", ".join(parts)
+
+
+def for_programs(seen: Sequence[Told]) -> str:
+    """The same as JSON."""
+    rows = [
+        {"family": family, "check": one.check, "level": one.level, "found": one.found, "remedy": one.remedy or None}
+        for family, one in seen
+    ]
+    counts = Counter(finding.level for _, finding in seen)
+    return json.dumps(
+        {"counts": {level: counts[level] for level in MARKS}, "findings": rows}, indent=1, ensure_ascii=False
+    )
+
+
+def exit_code(seen: Sequence[Told]) -> int:
+    """That of the first error, as `run` would end; 0 without one."""
+    return next((finding.code for _, finding in seen if finding.level == "error"), 0)
+
+
+def _several(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

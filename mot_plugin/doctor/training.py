@@ -1,0 +1,81 @@
+"""What a training asks for besides LLaMA-Factory: kernels, DeepSpeed, a launcher, a GPU or the word that there is none."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mot_plugin.doctor.context import Context
+from mot_plugin.doctor.environment import Environment
+from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
+from mot_plugin.errors import FileError, MissingTool
+from mot_plugin.tools import llamafactory, processes
+from mot_plugin.tools.call import beside
+
+_PACKAGES = (
+    ("enable_liger_kernel", True, "liger-kernel", "liger-kernel"),
+    ("flash_attn", "fa2", "flash-attn", "flash-attn --no-build-isolation"),
+)
+
+
+def check(context: Context) -> Iterator[Finding]:
+    """Only where something is to be trained, or nobody says what."""
+    one = context.environments.get(llamafactory.TOOL)
+    if one is None:
+        return
+    place, sft = context.machine.train, context.recipe.sft if context.recipe else {}
+    if one.packages:
+        yield from _packages(one, {**place, **sft}, context.machine.gpus_for("train"))
+    yield from _launcher(context, one)
+    yield from _device(context, one, sft)
+
+
+def _packages(one: Environment, said: dict[str, Any], gpus: int) -> Iterator[Finding]:
+    wanted = [(key, package, name) for key, value, package, name in _PACKAGES if said.get(key) == value]
+    if said.get("deepspeed"):
+        wanted.append(("deepspeed", "deepspeed", "deepspeed"))
+    for key, package, install in wanted:
+        if found := one.packages.get(package):
+            yield ok(package, f"{found}, for {key}: {said[key]}")
+        elif package == "flash-attn":  # LLaMA-Factory warns in its log, and takes another attention
+            remedy = f"{one.pip} {install}, or write flash_attn: sdpa in the recipe"
+            yield warning(package, f"{one.python} lacks it: sdpa would be used, in silence", remedy)
+        else:
+            lacks = f"{key}: {said[key]} needs it, and {one.python} lacks it"
+            yield error(package, lacks, f"{one.pip} {install}", MissingTool)
+    if said.get("deepspeed") == "zero3-offload" and gpus and shutil.which("nvcc") is None:
+        hint = "install the CUDA toolkit of torch's version and set CUDA_HOME, or take deepspeed: zero3"
+        yield warning("nvcc", "DeepSpeed's optimizer for the processor is compiled at its first start", hint)
+
+
+def _launcher(context: Context, one: Environment) -> Iterator[Finding]:
+    """LLaMA-Factory starts its neighbour torchrun for several processes."""
+    takes = context.machine.takes("train")
+    env = processes.environment(context.machine.train, takes.gpus or 0, takes.nodes)
+    if not one.program or "FORCE_TORCHRUN" not in env:
+        return
+    where = Path(beside([one.program, *one.argv[1:]], "torchrun")[-1])
+    if not where.is_absolute():
+        yield unknown("torchrun", f"{one.argv[0]} does not say where its programs lie")
+    elif where.exists() or shutil.which("torchrun"):
+        yield ok("torchrun", str(where if where.exists() else shutil.which("torchrun")))
+    else:
+        lost = f"{where} is not there, and {(takes.gpus or 1) * takes.nodes} processes are to be started with it"
+        yield error("torchrun", lost, f"{one.pip} torch, or start LLaMA-Factory from its own environment", MissingTool)
+
+
+def _device(context: Context, one: Environment, sft: dict[str, Any]) -> Iterator[Finding]:
+    gpus, torch = context.machine.gpus_for("train"), one.packages.get("torch", "")
+    on_processor = context.machine.train.get("use_cpu") is True
+    if gpus and "+cpu" in torch:
+        wrong = f"torch {torch} in {one.python} is built for processors, and {gpus} GPUs are to be used"
+        yield error("torch", wrong, f"{one.pip} --force-reinstall torch=={torch.partition('+')[0]}", MissingTool)
+    elif gpus and on_processor:
+        wrong = f"use_cpu: true, and {gpus} GPUs to train on"
+        yield error("device", wrong, "take `use_cpu` out of `train:` in the machine file", FileError)
+    elif not gpus and not on_processor:
+        bf16 = "bf16: true ends LLaMA-Factory there" if sft.get("bf16") else "LLaMA-Factory is not told so"
+        make = error if sft.get("bf16") else warning
+        yield make("device", f"no GPU to train on: {bf16}", "write `train: {use_cpu: true}` in the machine file")
+    else:
+        yield ok("device", f"{gpus} GPUs" if gpus else "the processor, as the machine file says")
