@@ -46,7 +46,7 @@ def run(
         from mot_plugin import overview
         from mot_plugin import run as runs
 
-        ready = [runs.prepare(one.path, place) for one in given]
+        ready = [runs.prepare(one.path, place, one.recipe) for one in given]
         _refuse_dear(ready, overview.priced(ready), max_gpu_hours)
     try:
         endings = several.run(given, place, view(plain=plain))
@@ -78,7 +78,7 @@ def plan(
 
     place = machines.load(machine)
     given = several.arrange([recipe_file(path) for path in recipe], place)
-    ready = [runs.prepare(one.path, place) for one in given]
+    ready = [runs.prepare(one.path, place, one.recipe) for one in given]
     if out is not None:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise FileError(f"{out} is not an empty folder: nothing was written")

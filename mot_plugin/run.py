@@ -55,9 +55,9 @@ class Prepared:
         return [step for step in self.plan.steps if step.name in wanted and self.found[step.name].state == "todo"]
 
 
-def prepare(recipe_path: Path, machine: Machine) -> Prepared:
+def prepare(recipe_path: Path, machine: Machine, loaded: Recipe | None = None) -> Prepared:
     """Load, plan and compare with the store. Writes only the memory of input digests, and that if a store is there."""
-    recipe = recipes.load(recipe_path)
+    recipe = loaded or recipes.load(recipe_path)
     runs = Path(machine.storage.runs)
     folder, store = Folder(runs / recipe.name), store_of(machine, runs)
     cache = store.root / "digests.json" if store.root.is_dir() else None

@@ -118,7 +118,7 @@ def _one(one: Given, machine: Machine, view: View, *, alone: bool) -> Ending:
 def _announce(one: Given, machine: Machine) -> None:
     """What cannot be planned or begun yet says so when its turn comes."""
     try:
-        ready = runs.prepare(one.path, machine)
+        ready = runs.prepare(one.path, machine, one.recipe)
         if MISSING not in {part for parts in ready.plan.parts.values() for part in parts.values()}:
             runs.announce(ready, one.path)
     except MotError:

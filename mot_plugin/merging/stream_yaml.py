@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from mot_plugin.errors import FileError
+from mot_plugin.tools import yaml_text
 from mot_plugin.tools.mergekit import KEYS
 
 DTYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
@@ -60,7 +61,7 @@ def load(path: Path) -> Formula:
 def parse(text: str, file: str) -> Formula:
     """The formula in the text of a mergekit file; `file` is its name in messages. Raises FileError as `load` does."""
     try:
-        return _formula(yaml.safe_load(text))
+        return _formula(yaml_text.parsed(text))
     except yaml.YAMLError as error:
         raise FileError(f"{file} is not valid YAML: {error}") from None
     except ValueError as error:

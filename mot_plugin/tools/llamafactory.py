@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from mot_plugin.tools import processes
+from mot_plugin.tools import processes, yaml_text
 from mot_plugin.tools.advice import DISK_FULL, Advice
 from mot_plugin.tools.call import OFFLINE, Command, File
 
@@ -45,7 +43,7 @@ DEEPSPEED, accumulation = processes.DEEPSPEED, processes.accumulation
 ADVICE: Advice = (
     (
         r"out of memory|OutOfMemoryError|DefaultCPUAllocator: can't allocate",
-        "memory ran out: lower per_device_train_batch_size, or choose `deepspeed: zero3`, `zero3-offload` or `fsdp` in the machine file",
+        "memory ran out: lower per_device_train_batch_size, or choose `deepspeed: zero3`, `zero3-offload` or `fsdp` in its file",
         True,
     ),
     DISK_FULL,
@@ -187,8 +185,7 @@ def config(
         **sharding,
     }
     files = (File(*file, identity=""),) if file else ()
-    text = f"# {title}: {heading}\n"
-    text += yaml.safe_dump({**science, **where}, sort_keys=False, allow_unicode=True, width=120)
+    text = f"# {title}: {heading}\n{yaml_text.dump({**science, **where})}"
     identity = json.dumps({**science, "global_batch_size": global_batch}, sort_keys=True)
     return (File(f"configs/{title}.yaml", text, identity), *files)
 

@@ -1,10 +1,12 @@
 """mergekit 0.1.5: the one place that knows its YAML and its flags."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
+from mot_plugin.tools import yaml_text
 from mot_plugin.tools.advice import DISK_FULL, Advice
 from mot_plugin.tools.call import OFFLINE, Command, File
 
@@ -43,7 +45,7 @@ def fill(
     `own_weights` are by branch and go before the file's. Raises ValueError where the file is not one that a plan can fill.
     """
     try:
-        wanted = yaml.safe_load(text)
+        wanted = copy.deepcopy(yaml_text.parsed(text))
     except yaml.YAMLError as error:
         raise ValueError(f"{file} is not valid YAML: {error}") from None
     if not isinstance(wanted, dict) or not isinstance(wanted.get("models"), list) or not wanted["models"]:
@@ -75,7 +77,7 @@ def fill(
             raise ValueError(f"{file}: base_model must be `student` or `branches/<name>`, got {base!r}")
         named = branches.get(str(base).removeprefix("branches/"), next(iter(branches.values())))
         wanted["base_model"] = start if base == "student" else named
-    return yaml.safe_dump(wanted, sort_keys=False, width=120)
+    return yaml_text.dump(wanted)
 
 
 def _models(entries: Sequence[Any], file: str, branches: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -96,7 +98,7 @@ def _models(entries: Sequence[Any], file: str, branches: Mapping[str, str]) -> l
 
 def weights(text: str) -> list[float] | None:
     """Linear weights of a filled file, in the models' order, as they are normalised; None if it is not a plain weighted mean."""
-    filled = yaml.safe_load(text)
+    filled = yaml_text.parsed(text)
     common = filled.get("parameters") or {}
     if filled["merge_method"] != "linear" or not common.get("normalize", True):
         return None
@@ -123,7 +125,7 @@ def whole(path: str, title: str, start: str, adapter: str, out: str, cache: str)
     """
     both = f"{start}+{adapter}"  # mergekit's own notation
     wanted = {"merge_method": "linear", "base_model": both, "models": [{"model": both, "parameters": {"weight": 1.0}}]}
-    text = yaml.safe_dump({**wanted, "dtype": "float32", "out_dtype": "float32"}, sort_keys=False)
+    text = yaml_text.dump({**wanted, "dtype": "float32", "out_dtype": "float32"})
     flags = ("--lora-merge-dtype", "float32", "--lora-merge-cache", cache)
     command, file = merge(path, f"{title}, adapter", text, out)
     return Command(TOOL, (*command.args, *flags), OFFLINE), file
