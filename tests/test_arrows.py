@@ -239,6 +239,7 @@ def test_few_places_read_the_environment() -> None:
         "doctor.context",
         "training.launch",
         "supervise",
+        "meeting",
         "executors.ray_place",
         "executors.ray_task",
         "executors.slurm_queue",
