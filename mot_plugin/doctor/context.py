@@ -14,11 +14,13 @@ from mot_plugin.blocks import OWN, STUDENT
 from mot_plugin.costs.known import CONFIGS
 from mot_plugin.doctor import known
 from mot_plugin.doctor.environment import Environment, asked, start
+from mot_plugin.folder import store_of
 from mot_plugin.machine import Machine
 from mot_plugin.recipe import Recipe
 from mot_plugin.run import Prepared
 from mot_plugin.shipping import versions
 from mot_plugin.step import Step
+from mot_plugin.store import Store
 from mot_plugin.tools import llamafactory, lm_eval, mergekit, vllm
 
 _ALSO = "torchvision torchaudio matplotlib ray ninja pyarrow openai".split()
@@ -59,6 +61,11 @@ class Context:
             self.machine.executor == "ray" and self.machine.ray.address is None
         )
 
+    @property
+    def store(self) -> Store:
+        """Where artifacts lie, or will."""
+        return store_of(self.machine, Path(self.machine.storage.runs))
+
     @cached_property
     def student(self) -> Path | None:
         """A folder with the student's small files: the user's, the run's, or the hub's cache. None where there is none."""
@@ -68,7 +75,7 @@ class Context:
         if given is not None:
             return _with_config(Path(given))
         if done:
-            return _with_config(self.ready.folder.store().out(self.ready.plan.prints[STUDENT]) / "model")
+            return _with_config(self.store.out(self.ready.plan.prints[STUDENT]) / "model")
         return cached_model(self.ready.recipe.student)
 
     @cached_property

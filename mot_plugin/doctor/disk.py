@@ -6,11 +6,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from mot_plugin.costs.case import case
+from mot_plugin.costs.estimate import estimate
 from mot_plugin.doctor.context import Context
 from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
-from mot_plugin.doctor.fits import size_of
-from mot_plugin.doctor.memory import GIB
-from mot_plugin.folder import store_of
+from mot_plugin.doctor.fits import NEARLY
+from mot_plugin.doctor.memory import in_words
 
 NETWORK = frozenset(
     "nfs nfs4 cifs smb3 smbfs lustre gpfs beegfs ceph glusterfs 9p afs fuse.sshfs fuse.s3fs fuse.gcsfuse".split()
@@ -23,7 +24,7 @@ NO_INODES = 10_000
 def check(context: Context) -> Iterator[Finding]:
     """The folder of runs and the store."""
     runs = Path(context.machine.storage.runs).resolve()
-    store = store_of(context.machine, runs).root
+    store = context.store.root
     told: set[Path] = set()
     for what, folder in (("runs", runs), ("store", store)):
         place = standing(folder)
@@ -105,40 +106,22 @@ def _linked(runs: Path, store: Path) -> Finding:
 
 
 def _room(context: Context, store: Path) -> Finding:
+    """The plan's high-water mark, as `plan` tells it: weights at once with their deletions, and texts."""
     place = standing(store)
     free = shutil.disk_usage(place).free
-    if context.ready is None:
-        return ok("room", f"{free / GIB:.0f} GiB free in {place}")
-    need = high_water(context)
-    if need is None:
-        return unknown("room", f"{free / GIB:.0f} GiB free in {place}; the student is of unknown size")
-    said = f"at most about {_size(need)} of {_size(free)} free in {place}"
+    ready = context.ready
+    if ready is None:
+        return ok("room", f"{in_words(free)} free in {place}")
+    names = [step.name for step in context.todo]
+    one = case(ready.recipe, context.machine, ready.gathered, ready.plan, names, context.store)
+    made = estimate([one], context.machine)
+    need = made.most + made.texts
+    if (source := one.ground.student.source) and made.most:
+        return unknown("room", f"{in_words(free)} free in {place}, and {in_words(need)} at once would do if {source}")
+    during = f", during {made.disk.during}" if made.disk.during else ""
+    said = f"about {in_words(need)} at once{during}; {in_words(free)} are free in {place}"
     if need > free:
         return error("room", said, "name a larger disk as storage.store in the machine file, or free some")
+    if need > free * NEARLY:
+        return warning("room", f"{said}: that may be too little", "free some, before other programs take it")
     return ok("room", said)
-
-
-def high_water(context: Context) -> float | None:
-    """Bytes that the plan has on disk at once, at most."""
-    model, ready = size_of(context), context.ready
-    if model is None or ready is None:
-        return None
-    trained = [step for step in context.todo if step.kind == "train"]
-    # In float32 without DeepSpeed; the checkpoints of one baseline stand beside each other, as do a round's branches.
-    each = (2 if context.machine.train.get("deepspeed") else 4) * model.parameters
-    if context.machine.storage.keep == "all":
-        return each * (sum(_models(context, step.at) for step in trained) + len(context.todo))
-    once = max(
-        (_models(context, step.at) if step.round is None else len(ready.recipe.teachers) for step in trained), default=0
-    )
-    results = sum(step.weights == "result" for step in context.todo)
-    return each * (once + results + 3) if trained else 0.0
-
-
-def _models(context: Context, steps: int | None) -> int:
-    baseline = context.ready.recipe.methods.std or context.ready.recipe.methods.mtd if context.ready else None
-    return max(1, (steps or 1) // baseline.save_steps) if baseline else 1
-
-
-def _size(size: float) -> str:
-    return f"{size / GIB:.1f} GiB" if size >= 0.1 * GIB else f"{size / 2**20:.0f} MiB"

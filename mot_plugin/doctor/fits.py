@@ -8,7 +8,7 @@ from mot_plugin.costs import shape
 from mot_plugin.doctor import gpus
 from mot_plugin.doctor.context import Context
 from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
-from mot_plugin.doctor.memory import GIB, WHOLE, Need, Place, training
+from mot_plugin.doctor.memory import GIB, WHOLE, Need, Place, in_words, training
 from mot_plugin.errors import FileError
 from mot_plugin.machine import Machine
 from mot_plugin.tools import llamafactory
@@ -132,8 +132,10 @@ def _inside(what: str, need: float, remedy: str, parts: Need | None = None) -> F
     """Against the memory of this computer that is free now."""
     free = available()
     if free is None:
-        return unknown(what, f"about {_size(need)}; /proc/meminfo does not say what is free")
-    said = f"about {_size(need)} of {_size(free)} free" + (f" ({parts.words} GiB)" if parts and parts.words else "")
+        return unknown(what, f"about {in_words(need)}; /proc/meminfo does not say what is free")
+    said = f"about {in_words(need)} of {in_words(free)} free" + (
+        f" ({parts.words} GiB)" if parts and parts.words else ""
+    )
     if need <= NEARLY * free:
         return ok(what, said)
     if need <= free:
@@ -147,13 +149,13 @@ def _merge(context: Context, weights: float) -> Finding:
     count = len(context.recipe.teachers) + 1
     free = available()
     need = count * 2 * weights
-    said = f"{count} models in bfloat16 are {_size(need)}"
+    said = f"{count} models in bfloat16 are {in_words(need)}"
     if free is None or not context.local:
         return unknown("memory to merge", f"{said}; what is free where it runs is not to be seen from here")
     if need <= free:
-        return ok("memory to merge", f"{said}, {_size(free)} are free")
+        return ok("memory to merge", f"{said}, {in_words(free)} are free")
     hint = "write `merge: {engine: stream}` in the machine file (the same bits in little memory), or free memory"
-    return warning("memory to merge", f"{said}, only {_size(free)} are free: it would be slow, or be killed", hint)
+    return warning("memory to merge", f"{said}, only {in_words(free)} are free: it would be slow, or be killed", hint)
 
 
 def _sliced(machine: Machine, config: Mapping[str, Any]) -> Iterator[Finding]:
@@ -174,7 +176,3 @@ def available() -> int | None:
         return None
     found = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
     return int(found) * 1024 if found else None
-
-
-def _size(size: float) -> str:
-    return f"{size / GIB:.1f} GiB" if size >= 0.1 * GIB else f"{size / 2**20:.0f} MiB"

@@ -80,3 +80,8 @@ def training(config: Mapping[str, Any], weights: int, place: Place) -> Need:
     logits = 0 if place.liger else tokens * int(config["vocab_size"]) * LOGIT_BYTES
     own = OWN_BYTES[place.gpu] + (0 if place.sharding in WHOLE else min(GATHERED, 2 * weights))
     return Need(states, activations, logits, own, hosted * weights)
+
+
+def in_words(size: float) -> str:
+    """Bytes for people."""
+    return f"{size / GIB:,.1f} GiB" if size >= 0.1 * GIB else f"{size / 2**20:.0f} MiB"
