@@ -48,9 +48,11 @@ def free_port() -> int:
 
 def _srun(nodes: int, argv: Sequence[str], ours: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
     """Inside of a job that has the nodes. srun hands its own environment on."""
-    del ours, given
+    del ours
     ranked = ["bash", "-c", 'export NODE_RANK=$SLURM_NODEID; exec "$@"', "bash", *argv]
-    return ["srun", f"--nodes={nodes}", "--ntasks-per-node=1", "--kill-on-bad-exit=1", *ranked]
+    cpus = given.get("SLURM_CPUS_PER_TASK")  # since 22.05, srun does not take the job's word for it
+    size = ["--ntasks-per-node=1", *([f"--cpus-per-task={cpus}"] if cpus else [])]
+    return ["srun", f"--nodes={nodes}", *size, "--kill-on-bad-exit=1", *ranked]
 
 
 def _follow(nodes: int, argv: Sequence[str], ours: Mapping[str, str], given: Mapping[str, str]) -> list[str]:

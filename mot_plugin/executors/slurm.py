@@ -81,6 +81,7 @@ class _Watch:
     """Step -> what its job was seen to do last: queued or start."""
     late: dict[str, float] = field(default_factory=dict)
     """Step -> when its job was seen to have ended, while its record does not say how."""
+    held: set[str] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
     blocked: list[str] = field(default_factory=list)
@@ -125,12 +126,15 @@ class _Watch:
 
     def _news(self, event: str, number: int, step: Step, job: Job) -> None:
         was, self.seen[step.name] = self.seen.get(step.name, "queued"), event
-        if event == was:
-            return
-        if event == "start":
+        if event == "start" != was:
             self.tell("start", step, number, job.place)
-        else:
+        elif event == "queued" != was:
             self.tell("queued", step, number, f"{job.place} waits again: {job.reason}")
+        elif event == "queued" and job.held and step.name not in self.held:
+            self.held.add(step.name)
+            self.tell(
+                "queued", step, number, f"{job.place} is held: {job.reason} (`scontrol release {job.id}` lets it go on)"
+            )
 
     def _judged(self, number: int, step: Step, job: Job | None) -> bool:
         """A job has ended: what does the record of its step say?"""

@@ -5,6 +5,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from mot_plugin import spread
 from mot_plugin.executors.supervisor import command
 from mot_plugin.executors.work import Work
 from mot_plugin.step import Step, digest
@@ -29,7 +30,7 @@ _ENDINGS = {
     "DEADLINE": "it could not end before its deadline",
     "CANCELLED": "it was cancelled",
     GONE: "it is in the queue no more, and left no word (`sacct` may know)",
-    "FAILED": "it failed before the step could leave a word",
+    "FAILED": "it failed, and the step left no word: its supervisor did not start, or was killed",
     "COMPLETED": "it ended well, and yet the step's record does not say so: is the store the same folder on all nodes?",
 }
 
@@ -54,6 +55,11 @@ class Job:
     def going(self) -> bool:
         """It has its nodes."""
         return self.state in GOING
+
+    @property
+    def held(self) -> bool:
+        """It waits for a person."""
+        return self.waiting and "held" in self.reason.lower()
 
     @property
     def live(self) -> bool:
@@ -123,7 +129,8 @@ def _escaped(path: Path) -> str:
 def script(work: Work, step: Step) -> str:
     """The batch script. The supervisor takes the shell's place, so that Slurm's signals reach it."""
     run = [*command(work.folder, step.name), "--planned", work.plan.prints[step.name]]
-    return "\n".join(["#!/bin/bash", *work.machine.slurm.prologue, f"exec {shlex.join(run)}", ""])
+    way = [f"export {spread.WAY}=srun"] if step.nodes > 1 else []
+    return "\n".join(["#!/bin/bash", *work.machine.slurm.prologue, *way, f"exec {shlex.join(run)}", ""])
 
 
 def ending(state: str, kind: str) -> str:

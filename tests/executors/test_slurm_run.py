@@ -1,0 +1,139 @@
+"""Whole runs under a real Slurm: what comes of them, who gets which GPU, and what happens when somebody stops watching."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fake_world import World, make_world, wait_for
+from slurm_cluster import Cluster
+from slurm_world import alive, calm, jobs, once, prints, running, slurm_world
+
+pytestmark = pytest.mark.process
+ANNA, BERT, MERGE = "mot/round-1/branches/anna", "mot/round-1/branches/bert", "mot/round-1/merge"
+EVALUATE = "mot/round-1/evaluate"
+
+
+@pytest.fixture
+def world(slurm: Cluster, tmp_path: Path) -> Iterator[World]:
+    """Two teachers and one round, a Slurm to run them."""
+    made = slurm_world(tmp_path / "it's a world")
+    yield made
+    slurm.clear()
+    made.end_all()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the same recipe leaves without Slurm."""
+    made = make_world(tmp_path_factory.mktemp("undisturbed") / "world", rounds=1)
+    assert made.run().returncode == 0
+    return made.result()
+
+
+def test_a_run_with_a_flaky_step(slurm: Cluster, world: World, undisturbed: dict[str, str]) -> None:
+    """The supervisor tries again inside of the job; both branches run side by side, each on a GPU of its own."""
+    world.fault("llamafactory-cli", "exit1", match="bert")
+    world.fault("llamafactory-cli", "slow", match="anna", seconds=3)
+    ended = world.run()
+    assert ended.returncode == 0, ended.stderr
+    assert world.result() == undisturbed
+    assert once(slurm, world)
+    calm(slurm, world)
+    given = {row["argv"][1]: (row["node"], row["gpus"]) for row in world.log() if row["tool"] == "llamafactory-cli"}
+    assert len(given) == len(set(given.values())) == 2
+    records = world.records()
+    assert records[BERT]["started"] < records[ANNA]["ended"]
+    assert records[BERT]["attempt"] == 2
+    assert [row["gpus"] for row in world.log() if row["tool"] == "mergekit-yaml"] == [""]
+    assert "start   mot/round-1/branches/anna: Slurm job " in ended.stdout
+    again = world.run()
+    assert (again.returncode, "everything is done" in again.stdout) == (0, True)
+    assert once(slurm, world)
+
+
+def test_a_driver_that_ends_leaves_its_jobs(slurm: Cluster, world: World, undisturbed: dict[str, str]) -> None:
+    """By all four signals, in different phases; the same command goes on watching, and nothing is submitted twice."""
+    world.fault("llamafactory-cli", "slow", match="anna", seconds=6)
+    world.fault("mergekit-yaml", "slow", seconds=3)
+    moments = [
+        (signal.SIGINT, lambda: jobs(slurm, world)),
+        (signal.SIGTERM, running(world, ANNA)),
+        (signal.SIGHUP, running(world, ANNA)),
+        (signal.SIGKILL, running(world, MERGE)),
+    ]
+    for number, moment in moments:
+        process = world.start()
+        assert process.stdout is not None
+        wait_for(lambda process=process: "queued" in process.stdout.readline() or process.poll() is not None)
+        wait_for(moment)
+        os.kill(process.pid, number)
+        _, said = process.communicate(timeout=60)
+        assert alive(slurm, world), "the jobs go on"
+        if number == signal.SIGKILL:
+            continue
+        assert process.returncode == 130
+        assert "stopped watching; " in said
+        assert f"`mot-plugin stop {world.run_folder.resolve()}` cancels them" in said
+    ended = world.run()
+    assert ended.returncode == 0, ended.stderr
+    assert world.result() == undisturbed
+    assert once(slurm, world)
+    assert world.starts("llamafactory-cli") == 2
+    calm(slurm, world)
+
+
+def test_the_same_command_twice_at_once(slurm: Cluster, world: World, undisturbed: dict[str, str]) -> None:
+    both = [world.start(), world.start()]
+    said = [process.communicate(timeout=120)[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 4], said
+    assert "is being run by another process" in "".join(said)
+    assert world.result() == undisturbed
+    assert once(slurm, world)
+    calm(slurm, world)
+
+
+def test_stop_from_another_shell(slurm: Cluster, world: World) -> None:
+    """It ends the process that watches and this run's jobs, and no others."""
+    submit = ("sbatch", "--parsable", "--output=/dev/null", "--wrap", "sleep 300")
+    other = slurm.ask(*submit, "--job-name=mot-of-somebody-else").strip()
+    world.fault("llamafactory-cli", "slow", match="anna", seconds=60)
+    process = world.start()
+    wait_for(lambda: world.starts("llamafactory-cli", "anna"))
+    said = world.mot("stop", str(world.run_folder))
+    assert said.returncode == 0, said.stderr
+    assert "stopped process " in said.stdout
+    assert "cancelled " in said.stdout
+    assert process.wait(30) == 130
+    process.communicate()
+    calm(slurm, world)
+    assert [job["state"] for job in slurm.jobs() if job["id"] == other] == ["RUNNING"]
+    assert world.records()[ANNA]["state"] == "cancelled"
+    assert world.plan()[ANNA]["why"] == "was stopped"
+    world.mend()
+    assert world.run().returncode == 0
+    assert world.mot("stop", str(world.run_folder)).stdout == f"nothing of {world.run_folder} is going on\n"
+
+
+def test_an_edited_recipe_while_its_jobs_wait(slurm: Cluster, world: World) -> None:
+    """What the new plan does not know leaves the queue first; what it still wants is not submitted again."""
+    for teacher in ("anna", "bert"):
+        world.fault("llamafactory-cli", "slow", match=teacher, seconds=60)
+    process = world.start()
+    wait_for(lambda: world.starts("llamafactory-cli") == 2)
+    process.kill()
+    process.communicate()
+    kept, before = prints(world), jobs(slurm, world)
+    world.mend()
+    world.edit(lambda recipe: recipe["sft"].update(learning_rate=0.02))
+    ended = world.run()
+    assert ended.returncode == 0, ended.stderr
+    changed = {step for step, print_ in prints(world).items() if kept[step] != print_}
+    assert {ANNA, BERT, MERGE} <= changed
+    for step, all_ in jobs(slurm, world).items():
+        assert len(all_) == (2 if step in changed else 1), step
+        if step in changed:
+            assert [job["state"] for job in all_] == ["CANCELLED", "COMPLETED"]
+    assert set(before) == set(prints(world))
+    calm(slurm, world)
