@@ -11,11 +11,12 @@ import typer
 from mot_plugin import (
     __version__,
     cli_corpus,
-    cli_doctor,
     cli_costs,
+    cli_doctor,
     cli_eval,
     cli_evaluate,
     cli_fetch,
+    cli_mirror,
     cli_paper,
     cli_recipes,
     cli_reproduce,
@@ -37,14 +38,16 @@ app = typer.Typer(
 app.add_typer(cli_corpus.app, name="corpus")
 app.command()(cli_run.run)
 app.command()(cli_run.plan)
-app.command()(cli_doctor.doctor)
 app.command()(cli_costs.calibrate)
+app.command()(cli_costs.scaling)
+app.command()(cli_doctor.doctor)
 app.command()(cli_stop.stop)
 app.command()(cli_recipes.ablate)
 app.command()(cli_recipes.recipes)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_eval.compare)
 app.command()(cli_fetch.fetch)
+app.command()(cli_mirror.mirror)
 app.command()(cli_paper.paper)
 app.command()(cli_reproduce.reproduce)
 app.command(context_settings=cli_train.SETTINGS)(cli_train.train)

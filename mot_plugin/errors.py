@@ -43,6 +43,12 @@ class TooDear(MotError):
     exit_code = 7
 
 
+class MirrorFailed(MotError):
+    """A finished run could not be copied to its mirror: mend the address or the keys, and copy again."""
+
+    exit_code = 8
+
+
 class CheckFailed(MotError):
     """A finished command's result is not what was asked (NaN weights, a tensor missing, too few samples).
 

@@ -106,6 +106,8 @@ class Storage(Part):
     """Where finished artifacts lie, shared by all runs; `.store` in `runs` if not given."""
     datasets: str | None = None
     """Local copies of the benchmarks' data (aime24.jsonl, ...) instead of the hub."""
+    mirror: str | None = None
+    """Where student, report and records of a finished run are copied to: any URL of fsspec, `s3://bucket/path` for example."""
     keep: Literal["selected", "all"] = "selected"
     """selected: weights that no later step reads are deleted, all but the chosen students. all: nothing is deleted."""
 

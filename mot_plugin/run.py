@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from mot_plugin import claims, materials, state, stopping
+from mot_plugin import claims, materials, mirror, state, stopping
 from mot_plugin import recipe as recipes
 from mot_plugin.blocks import OWN
 from mot_plugin.errors import MissingInput, MissingTool, StepFailed
@@ -81,6 +81,8 @@ def run(recipe_path: Path, machine: Machine, view: View, goals: Iterable[str] = 
     ready = replace(prepare(recipe_path, machine), goals=wanted)
     folder = ready.folder
     _refuse_missing(ready)
+    if machine.storage.mirror:
+        mirror.check(machine.storage.mirror)
     refuse(machine, ready.todo)
     with disk_full_in_words(), _locked(folder), _stoppable():
         worked, page = False, live.Page(folder, view.remark)
@@ -93,6 +95,8 @@ def run(recipe_path: Path, machine: Machine, view: View, goals: Iterable[str] = 
                 break
         if not ready.goals and not live.complete(folder, ready.plan.prints["report"]):
             page.last()
+        if machine.storage.mirror and not ready.goals and not mirror.sent(folder, machine.storage.mirror):
+            mirror.send(folder, machine.storage.mirror, view.remark)
         if not worked:
             view.nothing_to_do(folder, ready.goals)
             return folder
@@ -180,7 +184,9 @@ def _refuse_missing(ready: Prepared) -> None:
     tools = {command.tool for step in ready.todo for command in step.call.commands} - {OWN}
     tools |= {tool for step in ready.todo for tool in step.call.starts}
     lost = [(tool, ready.machine.tool(tool).command[0]) for tool in sorted(tools)]
-    lost = [(tool, program) for tool, program in lost if locate(program) is None] + lost_beside(ready.machine, ready.todo)
+    lost = [(tool, program) for tool, program in lost if locate(program) is None] + lost_beside(
+        ready.machine, ready.todo
+    )
     if lost:
         lines = [f"  {tool}: no program {program!r} on PATH or beside this Python" for tool, program in lost]
         raise MissingTool(
