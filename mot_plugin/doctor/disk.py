@@ -13,10 +13,10 @@ from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
 from mot_plugin.doctor.fits import NEARLY
 from mot_plugin.doctor.memory import in_words
 
-NETWORK = frozenset(
-    "nfs nfs4 cifs smb3 smbfs lustre gpfs beegfs ceph glusterfs 9p afs fuse.sshfs fuse.s3fs fuse.gcsfuse".split()
-)
-"""File systems that several computers share."""
+SHARED = frozenset("nfs nfs4 lustre gpfs beegfs ceph glusterfs afs".split())
+"""File systems that several computers share, and that hold hard links and renames as claims.py needs them."""
+STRANGE = frozenset("cifs smb3 smbfs 9p exfat vfat".split())
+"""Others, and all behind FUSE: links, renames or times may be missing there, or slow."""
 NO_INODES = 10_000
 """Fewer free ones are too few for a run with its thousands of small files."""
 
@@ -31,9 +31,10 @@ def check(context: Context) -> Iterator[Finding]:
         if place in told:
             continue
         told.add(place)
-        yield from _writable(what, folder, place)
+        yield from _usable(what, folder, place)
         yield _file_system(context, what, place)
-    yield _linked(standing(runs), standing(store))
+    if context.student is not None and "student" in context.kinds:
+        yield _student(context.student, standing(store))
     yield _room(context, store)
 
 
@@ -44,20 +45,44 @@ def standing(folder: Path) -> Path:
     return folder
 
 
-def _writable(what: str, folder: Path, place: Path) -> Iterator[Finding]:
+def _usable(what: str, folder: Path, place: Path) -> Iterator[Finding]:
+    """Written, linked and taken away again: a claim is a hard link, and so are the weights of a choice."""
+    name = f"folder of {what}"
+    other = f"name another folder as storage.{what} in the machine file"
     try:
-        with tempfile.TemporaryFile(dir=place):
-            pass
+        with tempfile.TemporaryDirectory(dir=place, prefix=".doctor-") as made:
+            (Path(made) / "one").touch()
+            yield from _linked(what, place, Path(made) / "one", Path(made) / "two")
     except OSError as wrong:
-        said = f"{place} cannot be written: {wrong.strerror}"
-        yield error(f"folder of {what}", said, f"name another folder as storage.{what} in the machine file")
+        yield error(name, f"{place} cannot be written: {os.strerror(wrong.errno or 0)}", other)
         return
     free = os.statvfs(place)
     if free.f_files and free.f_favail < NO_INODES:
-        said = f"{place} has only {free.f_favail:,} inodes left"
-        yield error(f"folder of {what}", said, f"delete small files there, or move storage.{what} to another disk")
+        yield error(name, f"{place} has only {free.f_favail:,} inodes left", f"delete small files there, or {other}")
     else:
-        yield ok(f"folder of {what}", f"{folder}, can be written")
+        yield ok(name, f"{folder}, can be written")
+
+
+def _linked(what: str, place: Path, one: Path, two: Path) -> Iterator[Finding]:
+    try:
+        two.hardlink_to(one)
+    except OSError as wrong:
+        said = f"{place} takes none ({os.strerror(wrong.errno or 0)}): two runs could not tell who writes what"
+        yield error(f"hard links of {what}", said, f"name another folder as storage.{what} in the machine file")
+
+
+def _student(folder: Path, store: Path) -> Finding:
+    """Whether the student's own weights can be had in the store without a copy: tried, and taken away again."""
+    weights = next((file.resolve() for file in sorted(folder.glob("*.safetensors")) if file.is_file()), None)
+    if weights is None:
+        return unknown("student's weights", f"{folder} has none: whether they can be linked is not known")
+    try:
+        with tempfile.TemporaryDirectory(dir=store, prefix=".doctor-") as made:
+            (Path(made) / weights.name).hardlink_to(weights)
+    except OSError as wrong:
+        said = f"no hard link from {weights.parent} to {store} ({os.strerror(wrong.errno or 0)}): they are copied"
+        return warning("student's weights", said, "put the student and storage.store on one disk, with one owner")
+    return ok("student's weights", "linked into the store, not copied")
 
 
 def _file_system(context: Context, what: str, place: Path) -> Finding:
@@ -65,9 +90,11 @@ def _file_system(context: Context, what: str, place: Path) -> Finding:
     name = f"file system of {what}"
     if kind is None:
         return unknown(name, f"of what kind that of {place} is, the kernel does not say")
-    if kind in NETWORK:
-        said = f"{place} is on {kind}, which several computers share: they must agree about the time within a minute"
-        return warning(name, said, "keep their clocks right (`chronyc tracking`), or move it to a local disk")
+    if kind in STRANGE or kind.startswith("fuse"):
+        said = f"{place} is on {kind}: links, renames or times of files may be missing there, or slow"
+        return warning(name, said, f"name a folder on a local or a cluster's file system as storage.{what}")
+    if kind in SHARED:
+        return ok(name, f"{kind}, which other computers can share")
     if not context.local and context.machine.nodes > 1:
         said = (
             f"{place} is on {kind}, a disk of this computer: {context.machine.nodes} nodes must see it under this path"
@@ -89,20 +116,6 @@ def mounted(mountinfo: str) -> dict[Path, str]:
     """Mount point -> its kind; of several on one point the last, which lies on top."""
     lines = [line.partition(" - ") for line in mountinfo.split("\n")]
     return {Path(before.split()[4].replace("\\040", " ")): after.split()[0] for before, _, after in lines if after}
-
-
-def _linked(runs: Path, store: Path) -> Finding:
-    """Whether a file of one folder can be had in the other without a copy: tried, and taken away again."""
-    try:
-        with (
-            tempfile.NamedTemporaryFile(dir=runs, prefix=".doctor-") as made,
-            tempfile.TemporaryDirectory(dir=store) as inside,
-        ):
-            os.link(made.name, Path(inside) / "link")
-    except OSError as wrong:
-        said = f"none from {runs} to {store} ({wrong.strerror}): weights are copied, which takes time and room"
-        return warning("hard links", said, "put storage.runs and storage.store on one disk, in the machine file")
-    return ok("hard links", "between the folder of runs and the store")
 
 
 def _room(context: Context, store: Path) -> Finding:

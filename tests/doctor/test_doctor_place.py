@@ -1,7 +1,12 @@
 """GPUs, memory, disks, executors, ports: what the place itself has."""
 
 import os
+import re
+import shutil
 import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -127,13 +132,22 @@ def test_heads_that_cannot_be_shared_out(place: Place) -> None:
     reason="/dev/shm is no second file system",
 )
 def test_no_links_between_two_file_systems(place: Place) -> None:
-    place.machine(storage={"store": f"{SHARED}/no-such-store-{os.getpid()}"})
-    told = place.told()
-    assert told["file system of store"].found == "tmpfs"
-    wrong = told["hard links"]
+    assert place.told()["student's weights"].level == "ok"
+    there = Path(tempfile.mkdtemp(dir=SHARED))
+    try:
+        shutil.copytree(place.world.root / "student", there / "student")
+        place.recipe(student=str(there / "student"))
+        place.machine(storage={"runs": str(there / "runs"), "store": str(place.world.root / "store")})
+        told = place.told()
+    finally:
+        shutil.rmtree(there)
+    assert told["file system of runs"].found == "tmpfs"
+    wrong = told["student's weights"]
     assert wrong.level == "warning"
-    assert f"to {SHARED} (Invalid cross-device link)" in wrong.found
-    assert wrong.remedy == "put storage.runs and storage.store on one disk, in the machine file"
+    assert wrong.found.startswith(
+        f"no hard link from {there}/student to {place.world.root} (Invalid cross-device link)"
+    )
+    assert wrong.remedy == "put the student and storage.store on one disk, with one owner"
 
 
 def test_a_folder_that_cannot_be_written(place: Place) -> None:
@@ -144,6 +158,29 @@ def test_a_folder_that_cannot_be_written(place: Place) -> None:
     assert wrong.remedy == "name another folder as storage.runs in the machine file"
 
 
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one MiB and forty files."""
+    made = tmp_path / "small"
+    made.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=40", "none", str(made)]
+    if subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk, and not in every container")
+    yield made
+    subprocess.run(["umount", made], check=True)
+
+
+def test_a_disk_that_is_too_small(place: Place, small: Path) -> None:
+    place.config(**EIGHT_BILLION)
+    place.machine(storage={"store": str(small)})
+    told = place.told()
+    assert (told["room"].level, told["room"].remedy.partition(" ")[0]) == ("error", "name")
+    assert told["room"].found.endswith(f"1 MiB are free in {small}")
+    wrong = told["folder of store"]
+    assert wrong.level == "error"
+    assert re.fullmatch(rf"{small} has only 3\d inodes left", wrong.found)
+
+
 def test_file_systems_are_told_apart() -> None:
     lines = (
         "22 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"
@@ -151,7 +188,7 @@ def test_file_systems_are_told_apart() -> None:
         "31 22 0:26 / /mnt/big\\040disk rw - lustre mds:/fs rw\n"
     )
     assert disk.mounted(lines) == {Path("/"): "ext4", Path("/mnt/big disk"): "lustre"}
-    assert {"nfs4", "lustre"} <= disk.NETWORK
+    assert {"nfs4", "lustre"} <= disk.SHARED
 
 
 def test_a_fixed_port(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
