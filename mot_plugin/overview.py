@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 def priced(ready: Sequence[Prepared]) -> Estimate:
     """What all that has to run of these plans costs on their machine."""
-    return estimate([_case(one) for one in ready], ready[0].machine)
+    return estimate([case_of(one) for one in ready], ready[0].machine)
 
 
-def _case(ready: Prepared) -> Case:
+def case_of(ready: Prepared) -> Case:
+    """What has to run of a plan, priced."""
     store = store_of(ready.machine, ready.folder.root.parent)
     todo = [name for name, status in ready.found.items() if status.state == "todo"]
     return case(ready.recipe, ready.machine, ready.gathered, ready.plan, todo, store)

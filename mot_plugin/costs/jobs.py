@@ -37,11 +37,23 @@ def jobs(priced: Iterable[tuple[str, Price]], prints: Mapping[str, str], room: s
 
 
 def joined(plans: Iterable[Iterable[Job]]) -> list[Job]:
-    """Several plans as one: each shared job once."""
+    """Several plans as one: each shared job once, as near to the given order as needs allow. Raises ValueError for a loop."""
     known: dict[str, Job] = {}
     for job in (job for plan in plans for job in plan):
         known.setdefault(job.key, job)
-    return list(known.values())
+    given, found, done = list(known.values()), list[Job](), set[str]()
+    while given:
+        late = []
+        for job in given:
+            if all(need in done or need not in known for need in job.needs):
+                found.append(job)
+                done.add(job.key)
+            else:
+                late.append(job)
+        if len(late) == len(given):
+            raise ValueError(f"{late[0].name} waits for itself")
+        given = late
+    return found
 
 
 def as_wide(step: Step, machine: Machine, gpus: int) -> Step:

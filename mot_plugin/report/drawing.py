@@ -170,6 +170,9 @@ def _ticks(axes: "Axes", panel: Panel, size: tuple[float, float]) -> None:
         axes.set_xlim(left=0)
     if panel.ends is not None:
         axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    for ticks, named in ((axes.set_xticks, panel.x_ticks), (axes.set_yticks, panel.y_ticks)):
+        if named:
+            ticks([place for place, _ in named], [words for _, words in named])
 
 
 def _text(drawn: "Drawn") -> str:

@@ -91,6 +91,10 @@ class Panel:
     """x are whole numbers."""
     zero: bool = False
     """The x axis begins at 0."""
+    x_ticks: tuple[tuple[float, str], ...] = ()
+    """Marks on the x axis and their names, where the numbers along it are no names: logarithms, for example."""
+    y_ticks: tuple[tuple[float, str], ...] = ()
+    """The same of the y axis."""
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mot_plugin.costs.jobs import joined
 from mot_plugin.costs.simulate import Bar, Job, Order, Schedule, simulate
 
 
@@ -106,3 +107,13 @@ def test_what_can_never_run_is_refused() -> None:
         simulate([Job("w", "wide", "train", 1, gpus=16)], 4, 8)
     with pytest.raises(ValueError, match="first needs what comes after it"):
         simulate([Job("a", "first", "train", 1, ("b",)), Job("b", "second", "train", 1)], 1, 1)
+
+
+def test_plans_are_joined_in_an_order_that_works() -> None:
+    pupil = [Job("p", "pupil", "traces", 1, ("s",)), Job("q", "pupil's corpus", "corpus", 1, ("p", "x"))]
+    teacher = [Job("x", "problems", "source", 1), Job("s", "student", "select", 1, ("x", "done long ago"))]
+    found = joined([pupil, teacher, pupil])
+    assert [job.key for job in found] == ["x", "s", "p", "q"]
+    assert simulate(found, 1, 8).makespan == 4
+    with pytest.raises(ValueError, match="pupil waits for itself"):
+        joined([pupil, [Job("s", "student", "select", 1, ("q",))]])
