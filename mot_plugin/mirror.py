@@ -45,7 +45,7 @@ def send(folder: Folder, url: str, say: Callable[[str], None]) -> int:
             with suppress(FileNotFoundError):
                 fs.rm_file(f"{root}/{name}")
         _list(fs, root, wanted)
-    except Exception as error:  # each of fsspec's libraries has classes of its own, and nothing is above them all
+    except Exception as error:  # noqa: BLE001  (each of fsspec's libraries has classes of its own, with nothing above them all)
         raise MirrorFailed(
             f"the copy to {url} failed: {type(error).__name__}: {error}\n"
             f"The run itself is whole. Try again with `mot-plugin mirror {folder.root}`; what was sent is not sent again."

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1] / "mot_plugin"
 ORDER = """
 __main__
 cli
-cli_corpus cli_costs cli_doctor cli_eval cli_fetch cli_evaluate cli_mirror cli_paper cli_recipes cli_reproduce cli_run cli_stop cli_train
+cli_*
 doctor/
 offsite terminal fetching evaluating reproducing several overview
 run halt
@@ -104,7 +104,9 @@ def imports(name: str) -> set[str]:
 
 
 def place(name: str) -> str:
-    """How ORDER calls a module: its own name, or its room's."""
+    """How ORDER calls a module: its own name, its room's, or `cli_*` for the commands."""
+    if name.startswith("cli_"):
+        return "cli_*"
     return f"{name.partition('.')[0]}/" if "." in name or (ROOT / name).is_dir() else name
 
 
