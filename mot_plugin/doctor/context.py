@@ -12,7 +12,8 @@ from typing import Any
 from mot_plugin import run as runs
 from mot_plugin.blocks import OWN, STUDENT
 from mot_plugin.costs.known import CONFIGS
-from mot_plugin.doctor import known
+from mot_plugin.doctor import driver, known
+from mot_plugin.doctor.driver import Card
 from mot_plugin.doctor.environment import Environment, asked, start
 from mot_plugin.folder import store_of
 from mot_plugin.machine import Machine
@@ -65,6 +66,18 @@ class Context:
     def store(self) -> Store:
         """Where artifacts lie, or will."""
         return store_of(self.machine, Path(self.machine.storage.runs))
+
+    @cached_property
+    def cards(self) -> tuple[Card, ...] | None:
+        """The GPUs of this computer; None where the driver cannot be asked."""
+        return driver.cards(self.environ)
+
+    def teacher_folder(self, name: str) -> Path | None:
+        """Where a teacher's config.json is, of one that is a model: the user's folder, a run's, or the hub's cache."""
+        if self.ready is None:
+            return None
+        given, model = self.ready.plan.links.get(f"inputs/teachers/{name}"), self.ready.recipe.teachers[name].model
+        return _with_config(Path(given)) if given else cached_model(model) if model else None
 
     @cached_property
     def student(self) -> Path | None:

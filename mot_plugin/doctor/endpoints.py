@@ -1,5 +1,6 @@
 """Live teachers: their keys, and whether their endpoints answer and know the model. A key is never shown."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -76,7 +77,7 @@ def _endpoint(what: str, url: str, key: str, model: str | None) -> Finding:
         names = [str(one["id"]) for one in said["data"]]
     except urllib.error.HTTPError as wrong:
         return _refused(what, url, wrong.code)
-    except (OSError, ValueError) as wrong:
+    except (OSError, ValueError, http.client.HTTPException) as wrong:
         reason = getattr(wrong, "reason", wrong)
         hint = f"start it, or mend the address; see it with: curl {url}/models"
         return error(what, f"{url} does not answer: {reason}", hint, MissingInput)

@@ -9,6 +9,7 @@ from mot_plugin.doctor import known, outside
 from mot_plugin.doctor.context import Context
 from mot_plugin.doctor.finding import Finding, error, ok, unknown
 from mot_plugin.errors import FileError, MissingTool
+from mot_plugin.executors import ray_place
 from mot_plugin.machine import ON_GPUS
 
 SLURM = ("sbatch", "squeue", "scancel", "sinfo")
@@ -51,8 +52,13 @@ def _ray(context: Context) -> Iterator[Finding]:
     address = context.machine.ray.address
     if address is None:
         yield ok("cluster", "one on this computer, for the time of the run")
+        yield from _on_this_computer(context)
         return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if "//" in address:
+        said = f"{address}: Ray's client protocol cannot place steps"
+        yield error("cluster", said, "write HOST:PORT of the head node as ray.address", FileError)
+        return
+    host, _, port = address.rpartition(":")
     if not port.isdigit():
         yield unknown("cluster", f"{address}: Ray itself looks for it")
         return
@@ -62,6 +68,15 @@ def _ray(context: Context) -> Iterator[Finding]:
     except OSError as wrong:
         said = f"{address} does not answer: {wrong.strerror or wrong}"
         yield error("cluster", said, f"start it there with `ray start --head --port={port}`, or mend ray.address")
+
+
+def _on_this_computer(context: Context) -> Iterator[Finding]:
+    """No node will be added that has what a step lacks."""
+    cores = ray_place.cores(context.machine)
+    for kind in sorted(context.kinds):
+        if (cpus := context.machine.takes(kind).cpus) > cores:
+            said = f"{cpus} processors, and this computer has {cores}"
+            yield error(f"steps.{kind}", said, f"mend steps.{kind}.cpus in the machine file", FileError)
 
 
 def _slurm(context: Context) -> Iterator[Finding]:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from mot_plugin.costs import shape
-from mot_plugin.doctor import gpus
 from mot_plugin.doctor.context import Context
 from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
 from mot_plugin.doctor.memory import GIB, WHOLE, Need, Place, in_words, training
@@ -45,11 +44,12 @@ def _served(context: Context) -> Iterator[Finding]:
     """Each teacher's weights against all GPUs of a node."""
     assert context.recipe is not None
     count = context.machine.gpus_for("traces")
-    found = gpus.cards(context) if context.local else None
+    found = context.cards if context.local else None
     for name, teacher in context.recipe.teachers.items():
         if not teacher.model or context.machine.teacher(name).serve is None:
             continue
-        model = shape.of_folder(name, Path(teacher.model)) if teacher.local else shape.of_name(teacher.model)
+        folder = context.teacher_folder(name)
+        model = shape.of_folder(name, folder) if folder else shape.of_name(teacher.model)
         what = f"memory to serve {name}"
         if model is None:
             yield unknown(what, "nothing is known of its size")
@@ -102,7 +102,7 @@ def _training(context: Context, config: Mapping[str, Any], weights: int) -> Iter
 
 def _on_gpus(context: Context, need: Need, spread: Place, count: int) -> Finding:
     about = f"about {need.device / GIB:.0f} GiB on each of {spread.processes} GPUs ({need.words} GiB)"
-    found = gpus.cards(context) if context.local else None
+    found = context.cards if context.local else None
     if not found:
         return unknown("memory to train", f"{about}; how much they have is not to be seen from here")
     least = min(card.total for card in found[:count])

@@ -1,32 +1,10 @@
 """The GPUs of this computer, as the driver counts them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from mot_plugin.doctor import outside
 from mot_plugin.doctor.context import Context
+from mot_plugin.doctor.driver import Card
 from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
-
-_QUERY = ["nvidia-smi", "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"]
-MIB = 2**20
-
-
-@dataclass(frozen=True)
-class Card:
-    """One GPU; sizes in bytes."""
-
-    name: str
-    total: int
-    free: int
-
-
-def cards(context: Context) -> tuple[Card, ...] | None:
-    """The GPUs here; None where the driver cannot be asked."""
-    said = outside.ask(_QUERY, context.environ)
-    rows = [[word.strip() for word in line.split(",")] for line in said.text.strip().split("\n")]
-    if said.wrong or not all(len(row) == 3 and row[1].isdigit() and row[2].isdigit() for row in rows):
-        return None
-    return tuple(Card(name, int(total) * MIB, int(free) * MIB) for name, total, free in rows)
 
 
 def check(context: Context) -> Iterator[Finding]:
@@ -39,7 +17,7 @@ def check(context: Context) -> Iterator[Finding]:
         what = f"{wanted} on each of {context.machine.nodes} nodes, which this computer does not see"
         yield unknown("GPUs", what, "run `mot-plugin doctor` on such a node too")
         return
-    found = cards(context)
+    found = context.cards
     if found is None:
         said = f"{wanted} wanted, and nvidia-smi does not answer here"
         yield error("GPUs", said, "mend the driver (`nvidia-smi`), or take a machine file with `gpus: 0`")

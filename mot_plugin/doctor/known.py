@@ -1,5 +1,6 @@
 """Versions that were tried together, and those that are known not to work, each with its reason. A new one is one more entry."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -30,7 +31,7 @@ _LF = {"llamafactory": "<0.10"}
 _APART = "an environment of its own for vLLM, named under `tools:` in the machine file"
 
 BAD = (
-    Bad("python", "<3.11", "mot-plugin, LLaMA-Factory and vLLM need Python 3.11", ""),
+    *(Bad("python", "<3.11", f"{name} needs Python 3.11", "", {name: ">=0"}) for name in ("llamafactory", "vllm")),
     Bad("transformers", ">5.6.0", "LLaMA-Factory 0.9.5 ends at its start with it", "transformers==5.5.4", _LF),
     Bad("transformers", "<4.55", "LLaMA-Factory 0.9.5 ends at its start with it", "transformers==5.5.4", _LF),
     Bad("transformers", "==4.57.0", "LLaMA-Factory 0.9.5 refuses it", "transformers==5.5.4", _LF),
@@ -114,10 +115,11 @@ def _torch_set(packages: Mapping[str, str]) -> Iterator[Bad]:
         elif "+cpu" not in torch and build == "stub" and name in packages:
             why = f"it is the empty stand-in for processors beside torch {torch}"
             yield Bad(name, "", why, name, level="warning")
-    if vision is not None and "+stub" not in vision:
-        parts = Version(torch).release, Version(vision).release
-        if parts[0][0] == 2 and parts[1][0] == 0 and parts[1][1] != parts[0][1] + 15:
-            wanted = f"torchvision==0.{parts[0][1] + 15}.*"
+    numbers = [re.match(r"(\d+)\.(\d+)", version) for version in (torch, vision or "")]
+    if vision is not None and "+stub" not in vision and numbers[0] and numbers[1]:
+        (major, minor), (_, other) = (tuple(map(int, number.groups())) for number in numbers if number)
+        if major == 2 and other != minor + 15:
+            wanted = f"torchvision==0.{minor + 15}.*"
             yield Bad("torchvision", "", f"torch {torch} needs {wanted}: every import of a model fails", f"'{wanted}'")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mot_plugin.doctor.context import Context, cached_model, read_config
+from mot_plugin.doctor.context import Context, read_config
 from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
 from mot_plugin.errors import FileError
 from mot_plugin.evals import catalogue
@@ -74,10 +74,9 @@ def _traces(context: Context, recipe: Recipe, name: str) -> Iterator[Finding]:
         return
     what, wanted = f"max_tokens of {name}", recipe.sampling_of(name).max_tokens
     said = flags.get("max_model_len")
-    if not isinstance(said, int) and teacher.model and not teacher.local:
-        folder = cached_model(teacher.model)
-        config = read_config(folder) if folder else None
-        said = (config or {}).get("max_position_embeddings")
+    if not isinstance(said, int):
+        folder = context.teacher_folder(name)
+        said = ((read_config(folder) if folder else None) or {}).get("max_position_embeddings")
     if not isinstance(said, int):
         yield unknown(
             what, f"{wanted:,} of an unknown context: its config.json is not here, and no max_model_len is given"

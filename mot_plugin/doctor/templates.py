@@ -162,5 +162,8 @@ def _thoughts(context: Context, recipe: Recipe, folder: Path, template: Template
 
 
 def _special(folder: Path) -> list[str]:
-    added = json.loads((folder / "tokenizer.json").read_bytes()).get("added_tokens") or []
-    return [one["content"] for one in added if one["content"] in ("<think>", "</think>") and one.get("special")]
+    try:
+        added = json.loads((folder / "tokenizer.json").read_bytes()).get("added_tokens") or []
+        return [one["content"] for one in added if one["content"] in ("<think>", "</think>") and one.get("special")]
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):  # said where the templates are compared
+        return []

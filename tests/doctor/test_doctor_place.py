@@ -230,6 +230,16 @@ def test_a_ray_cluster_that_does_not_answer(venv: Venv) -> None:
     assert wrong.remedy.startswith("start it there with `ray start --head --port=")
 
 
+def test_a_step_that_this_computers_ray_cannot_take(place: Place) -> None:
+    place.machine(executor="ray", steps={"merge": {"cpus": 100_000}})
+    wrong = place.told()["steps.merge"]
+    assert (wrong.level, wrong.code) == ("error", 2)
+    assert wrong.found.startswith("100000 processors, and this computer has ")
+    place.machine(ray={"address": "ray://head:10001"}, steps={})
+    wrong = place.told()["cluster"]
+    assert (wrong.level, wrong.remedy) == ("error", "write HOST:PORT of the head node as ray.address")
+
+
 def slurm(place: Place, sinfo: str) -> None:
     for name in ("sbatch", "squeue", "scancel"):
         place.program(name, "exit 0")

@@ -94,7 +94,7 @@ def test_a_launcher_is_not_asked(place: Place) -> None:
         ({"torch": "2.14.0+cu130", "torchvision": "0.28.0+cu130"}, "torchvision", "needs torchvision==0.29.*"),
         ({"torch": "2.13.0", "torchaudio": "2.11.0+stub"}, "torchaudio", "the empty stand-in for processors"),
         ({"lm-eval": "0.4.9"}, "lm-eval", "the tasks below eval/"),
-        ({"python": "3.10.14"}, "python", "need Python 3.11"),
+        ({"python": "3.10.14", "vllm": "0.30.0"}, "python", "vllm needs Python 3.11"),
     ],
 )
 def test_what_is_known_not_to_work(packages: dict[str, str], package: str, why: str) -> None:
