@@ -1,6 +1,7 @@
 """Findings for people and for programs."""
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ MARKS: dict[Level, tuple[str, str]] = {
     "unknown": ("blue", "unknown"),
 }
 _WIDE = max(len(word) for _, word in MARKS.values())
+_INDENT = " " * (_WIDE + 4)
 
 
 def show(console: "Console", told: Iterable[Told]) -> list[Told]:
@@ -30,15 +32,27 @@ def show(console: "Console", told: Iterable[Told]) -> list[Told]:
             console.print(Text(family, style="bold"))
         seen.append((family, finding))
         colour, word = MARKS[finding.level]
-        first, *more = finding.found.split("\n")
-        line = Text.assemble("  ", (f"{word:<{_WIDE}}", colour), f"  {finding.check}: {first}")
-        console.print(line, soft_wrap=True)
+        first, *more = _lines(f"{finding.check}: {finding.found}", console.width if console.is_terminal else None)
+        console.print(Text.assemble("  ", (f"{word:<{_WIDE}}", colour), f"  {first}"), soft_wrap=True)
         for other in more:
-            console.print(Text(f"  {'':<{_WIDE}}  {other}"), soft_wrap=True)
+            console.print(Text(f"{_INDENT}{other}"), soft_wrap=True)
         if finding.remedy:
-            console.print(Text.assemble(f"  {'':<{_WIDE}}  ", ("-> ", colour), finding.remedy), soft_wrap=True)
+            # Not wrapped by us: it is to be pasted.
+            console.print(Text.assemble(_INDENT, ("-> ", colour), finding.remedy), soft_wrap=True)
     console.print(Text(summary(seen), style="bold"))
     return seen
+
+
+def _lines(said: str, width: int | None) -> list[str]:
+    """As they are in a pipe, one line a check; on a terminal no wider than that is."""
+    lines = said.split("\n")
+    if width is None:
+        return lines
+    return [
+        part
+        for line in lines
+        for part in textwrap.wrap(line, max(width - len(_INDENT), 40), break_long_words=False) or [""]
+    ]
 
 
 def summary(seen: Sequence[Told]) -> str:

@@ -39,8 +39,9 @@ def check(context: Context) -> Iterator[Finding]:
 
 def _there(name: str, one: Environment) -> Finding:
     if one.program is None:
-        install = f"pip install 'mot-plugin[{EXTRA[name]}]'" if name in EXTRA else f"pip install {name}"
-        remedy = f"{install}, or say how it is started: tools: {{{name}: {{command: [PATH]}}}} in the machine file"
+        said = f"say how it is started: tools: {{{name}: {{command: [PATH]}}}} in the machine file"
+        apart = f"python3 -m venv VLLM && VLLM/bin/pip install 'vllm{known.TRIED['vllm']}', then {said}"
+        remedy = f"pip install 'mot-plugin[{EXTRA[name]}]', or {said}" if name in EXTRA else apart
         return error(name, one.why, remedy, MissingTool)
     if not one.packages:
         return unknown(name, f"{one.program}: its versions cannot be asked, {one.why}", "see to its versions by hand")

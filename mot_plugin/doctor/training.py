@@ -36,16 +36,21 @@ def _packages(one: Environment, said: dict[str, Any], gpus: int) -> Iterator[Fin
         wanted.append(("deepspeed", "deepspeed", "deepspeed"))
     for key, package, install in wanted:
         if found := one.packages.get(package):
-            yield ok(package, f"{found}, for {key}: {said[key]}")
+            yield ok(package, f"{found}, for {key}: {_word(said[key])}")
         elif package == "flash-attn":  # LLaMA-Factory warns in its log, and takes another attention
             remedy = f"{one.pip} {install}, or write flash_attn: sdpa in the recipe"
             yield warning(package, f"{one.python} lacks it: sdpa would be used, in silence", remedy)
         else:
-            lacks = f"{key}: {said[key]} needs it, and {one.python} lacks it"
+            lacks = f"{key}: {_word(said[key])} needs it, and {one.python} lacks it"
             yield error(package, lacks, f"{one.pip} {install}", MissingTool)
     if said.get("deepspeed") == "zero3-offload" and gpus and shutil.which("nvcc") is None:
         hint = "install the CUDA toolkit of torch's version and set CUDA_HOME, or take deepspeed: zero3"
         yield warning("nvcc", "DeepSpeed's optimizer for the processor is compiled at its first start", hint)
+
+
+def _word(value: Any) -> str:
+    """As a file says it."""
+    return "true" if value is True else str(value)
 
 
 def _launcher(context: Context, one: Environment) -> Iterator[Finding]:
