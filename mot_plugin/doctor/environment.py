@@ -1,4 +1,4 @@
-"""The environment that a tool's command starts: which Python, which packages, where LLaMA-Factory's source lies."""
+"""The environment that a tool's command starts: which Python, which packages, and LLaMA-Factory's templates as they are written."""
 
 import importlib.util
 import json
@@ -12,8 +12,9 @@ from pathlib import Path
 from mot_plugin.doctor import outside
 from mot_plugin.shipping import versions
 from mot_plugin.supervise import locate
+from mot_plugin.tools import llamafactory_template
 
-TRAINER = "llamafactory"
+_TEMPLATES = f"llamafactory/{llamafactory_template.PLACE}"
 
 _ASK = """
 import importlib.metadata as metadata, importlib.util, json, platform, sys
@@ -23,9 +24,15 @@ for name in sys.argv[2:]:
         packages[name] = metadata.version(name)
     except metadata.PackageNotFoundError:
         pass
-found = importlib.util.find_spec(sys.argv[1])
-where = list(found.submodule_search_locations or [])[:1] if found else []
-print(json.dumps({"packages": packages, "source": where}))
+found = importlib.util.find_spec(sys.argv[1].partition("/")[0])
+text = ""
+for folder in list(found.submodule_search_locations or [])[:1] if found else []:
+    try:
+        with open(folder + "/" + sys.argv[1].partition("/")[2], encoding="utf-8") as opened:
+            text = opened.read()
+    except OSError:
+        pass
+print(json.dumps({"packages": packages, "text": text}))
 """
 
 
@@ -39,8 +46,8 @@ class Environment:
     """Full path of what is started; None if there is none."""
     python: str | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
-    source: Path | None = None
-    """LLaMA-Factory's package folder."""
+    templates: str = ""
+    """LLaMA-Factory's file of templates; empty where there is none."""
     why: str = ""
 
     @property
@@ -64,25 +71,28 @@ def asked(one: Environment, environ: Mapping[str, str], names: Iterable[str]) ->
     if one.python is None:
         return one
     if Path(one.python).absolute() == Path(sys.executable).absolute():
-        packages, source = _here(names)
+        packages, text = _here(names)
     else:
-        said = outside.ask([one.python, "-c", _ASK, TRAINER, *names], environ)
+        said = outside.ask([one.python, "-c", _ASK, _TEMPLATES, *names], environ)
         if said.wrong:
             return replace(one, why=said.wrong)
         try:
             answer = json.loads(said.text.strip().rpartition("\n")[2])
-            packages, source = dict(answer["packages"]), [str(place) for place in answer["source"]]
+            packages, text = dict(answer["packages"]), str(answer["text"])
         except (ValueError, KeyError, TypeError):
             return replace(one, why=f"{one.python} answers something else than it was asked")
-    return replace(one, packages=packages, source=Path(source[0]) if source else None)
+    return replace(one, packages=packages, templates=text)
 
 
-def _here(names: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+def _here(names: Iterable[str]) -> tuple[dict[str, str], str]:
     packages = {"python": platform.python_version()}
     for name in names:
         try:
             packages[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    found = importlib.util.find_spec(TRAINER)
-    return packages, list(found.submodule_search_locations or [])[:1] if found else []
+    found = importlib.util.find_spec(_TEMPLATES.partition("/")[0])
+    for folder in (found.submodule_search_locations or [])[:1] if found else ():
+        file = Path(folder) / llamafactory_template.PLACE
+        return packages, file.read_text(encoding="utf-8") if file.is_file() else ""
+    return packages, ""

@@ -26,11 +26,10 @@ def check(context: Context) -> Iterator[Finding]:
         return
     named = str(recipe.sft["template"])
     one = context.environments.get(llamafactory.TOOL)
-    source = one.source / llamafactory_template.PLACE if one and one.source else None
-    known = _read(source) if source else {}
+    known = _read(one.templates) if one else {}
     template = known.get(named)
     if known and template is None:
-        hint = suggest(named, known) or "; see docs/doctor.md"
+        hint = suggest(named, known) or f"; it has {len(known)} others"
         yield error("sft.template", f"LLaMA-Factory has no template {named!r}{hint}", "mend `sft.template`", FileError)
         return
     if template is None or not template.readable:
@@ -59,10 +58,10 @@ def _as_it_is(wrong: MotError) -> Finding:
 
 
 @lru_cache(maxsize=4)
-def _read(file: Path) -> dict[str, Template]:
+def _read(source: str) -> dict[str, Template]:
     try:
-        return dict(llamafactory_template.read(file.read_text(encoding="utf-8")))
-    except (OSError, SyntaxError):
+        return dict(llamafactory_template.read(source))
+    except SyntaxError:
         return {}
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from doctor_place import TEMPLATE, Place
+from doctor_place import TEMPLATE, Place, Venv
 from tokenizers import AddedToken, Tokenizer
 
 SYSTEM = "<|im_start|>system\nYou are helpful.<|im_end|>\n"
@@ -114,3 +114,21 @@ def test_think_tags_that_vanish(place: Place) -> None:
         "warning",
         "<think>, </think> are special in tokenizer.json: answers are shown without",
     )
+
+
+def test_the_template_is_that_of_the_tools_own_environment(place: Place, venv: Venv) -> None:
+    venv.has(llamafactory="0.9.5", transformers="5.5.4")
+    package = venv.packages / "llamafactory" / "data"
+    package.mkdir(parents=True)
+    (venv.packages / "llamafactory" / "__init__.py").write_text("raise SystemExit('not to be imported')\n")
+    written = 'register_template(name="own", format_user=StringFormatter(slots=["Q: {{content}}\\n"]), stop_words=["<|im_end|>"])\n'
+    (package / "template.py").write_text(written)
+    place.machine(tools={"llamafactory-cli": {"command": [venv.command("llamafactory-cli")]}})
+    assert place.told()["sft.template"].found == "LLaMA-Factory has no template 'qwen3'; it has 1 others"
+    place.recipe(sft={"template": "own"})
+    assert "trained 'Q: What is 2 + 3?" in place.told()["chat template"].found
+    (student(place) / "chat_template.jinja").write_text(
+        "{% for m in messages %}{% if m.role == 'user' %}Q: {{ m.content }}{{ '\\n' }}"
+        "{% else %}{{ m.content }}<|im_end|>{% endif %}{% endfor %}"
+    )
+    assert place.told()["chat template"].level == "ok"
