@@ -3,13 +3,14 @@
 import json
 import statistics
 import time
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mot_plugin.folder import Folder
 from mot_plugin.report.losses import PROBE
 from mot_plugin.step import Plan, Step
-from mot_plugin.store import Store
+from mot_plugin.store import Record, Store
 from mot_plugin.teachers import progress
 from mot_plugin.tools import llamafactory
 
@@ -66,18 +67,43 @@ def _training(folder: Path) -> tuple[int, int, float | None] | None:
     return llamafactory.progress(folder / "model") or llamafactory.progress(folder / "adapter")
 
 
-def remaining(plan: Plan, todo: list[Step], store: Store) -> float | None:
-    """Seconds that the steps still to run will take, by the median of finished ones alike; None while one is unknown.
+def remaining(
+    plan: Plan, todo: Sequence[Step], store: Store, *, running: Collection[str] = (), at: float = 0.0
+) -> float | None:
+    """Seconds until `todo` is done, by the median of finished steps alike; None while one is unknown.
 
-    Trainings of baselines and of branches differ in length, so steps are alike when their kind and method are.
+    As many run side by side as did so far on average, but no step before those that it needs. What `running` ones have behind
+    them at the moment `at` is theirs. Trainings of baselines and of branches differ in length: steps are alike by kind and method.
     """
+    records = {step.name: store.record(plan.prints[step.name]) for step in plan.steps}
     took: dict[tuple[str, str], list[float]] = {}
     for step in plan.steps:
-        record = store.record(plan.prints[step.name])
+        record = records[step.name]
         if record and record.state == "done" and record.seconds is not None:
             took.setdefault(_alike(step), []).append(record.seconds)
-    unknown = [step for step in todo if _alike(step) not in took and step.kind in ("traces", "train", "evaluate")]
-    return None if unknown else sum(statistics.median(took[_alike(step)]) for step in todo if _alike(step) in took)
+    expected: dict[str, float] = {}
+    for step in todo:
+        if _alike(step) not in took and step.kind in ("traces", "train", "evaluate"):
+            return None
+        record = records[step.name]
+        behind = max(0.0, at - record.started) if step.name in running and record else 0.0
+        expected[step.name] = max(0.0, statistics.median(took.get(_alike(step), [0.0])) - behind)
+    ends: dict[str, float] = {}
+    for step in todo:  # in an order that works
+        ends[step.name] = expected[step.name] + max((ends[need] for need in step.needs if need in ends), default=0.0)
+    return max([sum(expected.values()) / _side_by_side(records.values()), *ends.values()])
+
+
+def _side_by_side(records: Iterable[Record | None]) -> float:
+    """How many steps ran at once while any did, on average: their times together against the time that they covered."""
+    done = sorted((one.started, one.ended) for one in records if one and one.state == "done" and one.ended is not None)
+    together = covered = 0.0
+    until = 0.0
+    for started, ended in done:
+        together += ended - started
+        covered += max(0.0, ended - max(started, until))
+        until = max(until, ended)
+    return max(1.0, together / covered) if covered else 1.0
 
 
 def _alike(step: Step) -> tuple[str, str]:

@@ -21,7 +21,8 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, fo
 
 def view(*, plain: bool) -> "View":
     """A live picture on a terminal, lines elsewhere or where they are asked for."""
-    from mot_plugin.views import LiveView, PlainView
+    from mot_plugin.live_view import LiveView
+    from mot_plugin.views import PlainView
 
     shown = console()
     return LiveView(shown) if shown.is_terminal and not plain else PlainView(shown)

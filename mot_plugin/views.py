@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-MARKS = {"done": "[green]✔[/]", "failed": "[red]✘[/]", "blocked": "[yellow]…[/]", "start": "[cyan]▶[/]"}
+MARKS = {
+    "done": "[green]✔[/]",
+    "failed": "[red]✘[/]",
+    "blocked": "[yellow]…[/]",
+    "start": "[cyan]▶[/]",
+    "queued": "[dim]·[/]",
+}
 
 
 class View(Protocol):
@@ -40,7 +46,7 @@ class PlainView:
         self._say = console
 
     def nothing_to_do(self, folder: Folder, goals: Collection[str]) -> None:
-        self._say.print(f"{folder.root}: everything is done; {_where(folder, goals)}", soft_wrap=True)
+        self._say.print(f"{folder.root}: everything is done; {where(folder, goals)}", soft_wrap=True)
 
     def finished(self, folder: Folder, goals: Collection[str]) -> None:
         ending(self._say, folder, goals)
@@ -54,7 +60,7 @@ class PlainView:
         width = len(str(len(todo)))
 
         def tell(event: Event, step: Step, number: int, words: str = "") -> None:
-            if event == "tick":
+            if event == "tick" or (event == "queued" and not words):
                 return
             record = store.record(plan.prints[step.name])
             words = {
@@ -70,88 +76,6 @@ class PlainView:
             self._say.print(line, markup=False, highlight=False, soft_wrap=True)
 
         yield tell
-
-
-class LiveView:
-    """A picture that redraws itself: how far, what now, what came of the last steps, when it may end."""
-
-    LINES = 8
-
-    def __init__(self, console: "Console") -> None:
-        self._say = console
-
-    def nothing_to_do(self, folder: Folder, goals: Collection[str]) -> None:
-        self._say.print(f"[green]✔[/] everything is done; {_where(folder, goals)}", soft_wrap=True)
-
-    def finished(self, folder: Folder, goals: Collection[str]) -> None:
-        ending(self._say, folder, goals)
-
-    def remark(self, words: str) -> None:
-        self._say.print(words, markup=False, highlight=False, soft_wrap=True)
-
-    @contextmanager
-    def watching(self, folder: Folder, plan: Plan, todo: list[Step], store: Store) -> Iterator[Watcher]:
-        from rich.live import Live
-
-        begun, rows = time.time(), list[tuple[Event, Step]]()
-        current = {"number": 0, "drawn": 0.0}
-
-        def picture() -> "RenderableType":
-            return _picture(folder, plan, todo, store, rows[-self.LINES :], int(current["number"]), begun)
-
-        with Live(picture(), console=self._say, refresh_per_second=4, transient=True) as live:
-
-            def tell(event: Event, step: Step, number: int, words: str = "") -> None:
-                current["number"] = number
-                del words
-                if event == "tick":
-                    if time.time() - current["drawn"] < 0.25:
-                        return
-                elif event != "start" and rows and rows[-1] == ("start", step):
-                    rows[-1] = (event, step)
-                else:
-                    rows.append((event, step))
-                current["drawn"] = time.time()
-                live.update(picture())
-
-            yield tell
-        for event, step in rows:
-            if event == "failed":
-                self._say.print(f"{MARKS[event]} {step.name}")
-
-
-def _picture(
-    folder: Folder,
-    plan: Plan,
-    todo: list[Step],
-    store: Store,
-    rows: list[tuple[Event, Step]],
-    number: int,
-    begun: float,
-) -> "RenderableType":
-    from rich.console import Group
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-
-    left = glance.remaining(plan, todo[max(number - 1, 0) :], store)
-    head = Table.grid(expand=True)
-    head.add_column()
-    head.add_column(justify="right")
-    ending = f"about {glance.clock(left)} left" if left is not None else "time left not known yet"
-    head.add_row(f"[bold]{plan.recipe}[/]  step {number} of {len(todo)}", f"{glance.since(begun)} so far, {ending}")
-    share = 0.0
-    table = Table.grid(padding=(0, 2))
-    for event, step in rows:
-        record = store.record(plan.prints[step.name])
-        if event == "start":
-            part, words = glance.now(folder, step)
-            share = part or 0.0
-            took = glance.since(record.started) if record else ""
-        else:
-            words = glance.result(folder, step) if event == "done" else (record.error or "") if record else ""
-            took = f"{record.seconds:.1f} s" if record and record.seconds is not None else ""
-        table.add_row(MARKS[event], step.name, took, f"[dim]{words}[/]")
-    return Group(head, ProgressBar(total=len(todo), completed=max(number - 1, 0) + share), table)
 
 
 def planned(plan: Plan, found: Mapping[str, Status], machine: Machine) -> "RenderableType":
@@ -257,7 +181,8 @@ def merges(folder: Folder) -> str:
     return "\n".join([markdown.render(table), "heat maps, with numbers per layer and module beside them:", *pictures])
 
 
-def _where(folder: Folder, goals: Collection[str]) -> str:
+def where(folder: Folder, goals: Collection[str]) -> str:
+    """Where to look at the end of a run, or of the part of it that was wanted."""
     return (
         f"{'corpora' if 'corpus' in goals else 'problems'} below "
         f"{folder.root / 'artifacts' / ('corpus' if 'corpus' in goals else 'source')}"
@@ -274,7 +199,7 @@ def ending(console: "Console", folder: Folder, goals: Collection[str]) -> None:
     for step in folder.plan().steps:
         if step.kind in goals:
             console.print(f"{step.name:<24} {glance.result(folder, step)}", highlight=False, soft_wrap=True)
-    console.print(f"[dim]{_where(folder, goals)}[/]", soft_wrap=True)
+    console.print(f"[dim]{where(folder, goals)}[/]", soft_wrap=True)
 
 
 def report(console: "Console", folder: Folder, made: Path) -> None:

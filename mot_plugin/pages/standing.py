@@ -122,15 +122,9 @@ def _left(
     """What the steps to come will take, by finished ones alike, less what the running ones have behind them."""
     blocked = {name for failure in failures for name in failure.blocked}
     open_rows = {row["name"]: row for row in rows if row["state"] in ("todo", "running") and row["name"] not in blocked}
-    total = 0.0
-    for step in plan.steps:
-        if step.name not in open_rows:
-            continue
-        seconds = glance.remaining(plan, [step], store)
-        if seconds is None:
-            return None, step.name
-        record = store.record(plan.prints[step.name])
-        if open_rows[step.name]["state"] == "running" and record:
-            seconds = max(0.0, seconds - (at - record.started))
-        total += seconds
-    return total, None
+    left = [step for step in plan.steps if step.name in open_rows]
+    unlike = next((step.name for step in left if glance.remaining(plan, [step], store) is None), None)
+    if unlike is not None:
+        return None, unlike
+    running = {name for name, row in open_rows.items() if row["state"] == "running"}
+    return glance.remaining(plan, left, store, running=running, at=at), None
