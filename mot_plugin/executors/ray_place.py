@@ -20,7 +20,7 @@ from mot_plugin.step import Step
 MERGE = "mot_merge"
 """A node's memory for merges, as a resource: one of it, where the node was started with it."""
 OLDEST = (2, 60)
-"""Listens on every interface like all of them, but asks for a token unless it is told not to."""
+"""Asks for a token unless it is told not to; on a cluster it listens on every interface."""
 PATIENCE_SECONDS = 60
 """Ray itself waits for minutes where nobody answers."""
 _TRY = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='error')"
@@ -29,6 +29,8 @@ _SETTINGS = {
     "RAY_memory_monitor_refresh_ms": "0",  # it kills what fills the memory, as a merge does on purpose
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+_ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""No cluster of several computers: only then its servers listen on 127.0.0.1 and nowhere else, whatever address it is told."""
 
 
 def lacking() -> str | None:
@@ -45,11 +47,11 @@ def lacking() -> str | None:
 @contextmanager
 def connected(machine: Machine) -> Iterator[None]:
     """Ray, ready to take tasks. Raises FileError if there is none at the address."""
-    for name, value in _SETTINGS.items():
+    address = machine.ray.address
+    for name, value in {**_SETTINGS, **(_ALONE if address is None else {})}.items():
         os.environ.setdefault(name, value)
     import ray
 
-    address = machine.ray.address
     if address is not None:
         _try(address)
     heard = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
