@@ -1,0 +1,124 @@
+"""What goes wrong in a cluster, on a real Slurm: killed supervisors, lost nodes, cancelled and requeued jobs, failed steps."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fake_world import World, wait_for
+from slurm_cluster import Cluster
+from slurm_world import calm, jobs, running, slurm_world
+
+pytestmark = pytest.mark.process
+ANNA, BERT, MERGE = "mot/round-1/branches/anna", "mot/round-1/branches/bert", "mot/round-1/merge"
+ALIKE = ("corpus", "base")
+
+
+@pytest.fixture
+def world(slurm: Cluster, tmp_path: Path) -> Iterator[World]:
+    """Two teachers and one round, whose first teacher's branch takes long."""
+    made = slurm_world(tmp_path / "world")
+    made.fault("llamafactory-cli", "slow", match="anna", seconds=60)
+    yield made
+    slurm.clear()
+    made.end_all()
+
+
+def busy(world: World) -> None:
+    """Wait until the long branch is being trained."""
+    wait_for(lambda: world.starts("llamafactory-cli", "anna"))
+
+
+def job_of(slurm: Cluster, world: World, step: str) -> dict[str, str]:
+    """The last job of a step."""
+    return jobs(slurm, world)[step][-1]
+
+
+def states(slurm: Cluster, world: World, step: str) -> list[str]:
+    """How the jobs of a step ended."""
+    return [job["state"] for job in jobs(slurm, world)[step]]
+
+
+def test_a_failed_branch_and_a_killed_supervisor(slurm: Cluster, world: World) -> None:
+    """What does not need them goes on, what does is blocked and leaves the queue; mended, the same command makes the rest."""
+    world.fault("llamafactory-cli", "exit1", match="bert", times=2)
+    process = world.start()
+    busy(world)
+    os.kill(world.records()[ANNA]["pid"], signal.SIGKILL)
+    out, said = process.communicate(timeout=120)
+    assert process.returncode == 3
+    assert ", mot/round-1/branches/bert: llamafactory-cli exited with 1\n" in said
+    killed = job_of(slurm, world, ANNA)["id"]
+    assert f", {ANNA}: Slurm job {killed} ended: it failed, and the step left no word" in said
+    assert "5 more wait for it: mot/round-1/merge, " in said
+    assert "blocked mot/round-1/merge" in out
+    calm(slurm, world)
+    assert states(slurm, world, MERGE) == ["CANCELLED"]
+    assert "base/evaluate" in world.done()
+    kept = {step: began for step, began in world.done().items() if step.startswith(ALIKE)}
+    assert len(kept) == 4
+    assert world.run().returncode == 0
+    assert kept.items() <= world.done().items()
+    assert states(slurm, world, MERGE) == ["CANCELLED", "COMPLETED"]
+    assert (world.starts("llamafactory-cli", "anna"), world.starts("llamafactory-cli", "bert")) == (2, 3)
+    calm(slurm, world)
+
+
+def test_a_node_that_is_lost(slurm: Cluster, world: World) -> None:
+    """Slurm runs the step again on the other node; the driver goes on watching, and what needs the step waits on."""
+    process = world.start()
+    busy(world)
+    lost = job_of(slurm, world, ANNA)["node"]
+    slurm.lose_node(lost)
+    try:
+        slurm.hasten()
+        out, said = process.communicate(timeout=120)
+    finally:
+        slurm.start_node(lost)
+        slurm.until(lambda: "down" not in slurm.states()[lost], "the node is back")
+    assert process.returncode == 0, said
+    assert "waits again" in out
+    assert states(slurm, world, ANNA) == ["COMPLETED"]
+    trained = [
+        row["node"] for row in world.log() if "anna" in " ".join(row["argv"]) and row["tool"] == "llamafactory-cli"
+    ]
+    assert trained[0] == lost
+    assert len(trained) == 2
+    assert trained[1] != lost
+    calm(slurm, world)
+
+
+def test_cancelled_and_run_again_at_once(slurm: Cluster, world: World) -> None:
+    """The new job waits until the old one's processes are gone; those that waited for the old one wait for the new one."""
+    process = world.start()
+    busy(world)
+    process.kill()
+    process.communicate()
+    slurm.ask("scancel", job_of(slurm, world, ANNA)["id"])
+    ended = world.run()
+    assert ended.returncode == 0, ended.stderr
+    assert states(slurm, world, ANNA) == ["CANCELLED", "COMPLETED"]
+    assert states(slurm, world, MERGE)[-1] == "COMPLETED"
+    assert world.starts("llamafactory-cli", "anna") == 2
+    assert world.starts("mergekit-yaml") == 1
+    calm(slurm, world)
+
+
+def test_cancelled_and_requeued_while_somebody_watches(slurm: Cluster, world: World) -> None:
+    """A requeued job is waited for; a cancelled one is a failure, in words."""
+    world.fault("mergekit-yaml", "slow", seconds=60)
+    process = world.start()
+    busy(world)
+    slurm.ask("scontrol", "requeue", job_of(slurm, world, ANNA)["id"])
+    slurm.hasten()
+    wait_for(running(world, MERGE))
+    assert states(slurm, world, ANNA) == ["COMPLETED"]
+    wait_for(lambda: world.starts("mergekit-yaml"))
+    slurm.ask("scancel", job_of(slurm, world, MERGE)["id"])
+    out, said = process.communicate(timeout=120)
+    assert process.returncode == 3
+    assert f"queued  {ANNA}: Slurm job {job_of(slurm, world, ANNA)['id']} waits again: " in out
+    number = job_of(slurm, world, MERGE)["id"]
+    assert f"{MERGE}: Slurm job {number} ended: it was cancelled (stopped by SIGTERM)" in said
+    calm(slurm, world)
