@@ -1,6 +1,7 @@
 """One evaluation by hand, as a run would do it: of a folder, a hub's model, a student of a run, or a model at an endpoint."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 
 from mot_plugin import claims
 from mot_plugin.compare import CUT_OFF
+from mot_plugin.environments import contained
 from mot_plugin.errors import FileError
 from mot_plugin.evals import catalogue, collect, generate, levels
 from mot_plugin.machine import Machine
@@ -18,6 +20,7 @@ from mot_plugin.step import digest
 from mot_plugin.store import replace_text
 from mot_plugin.subject import Subject
 from mot_plugin.tools import lm_eval
+from mot_plugin.tools.call import BINDS, outermost
 
 ABOUT = "evaluation.json"
 """File in the folder of an evaluation: what was asked. Scores of something else never go into the same folder."""
@@ -58,7 +61,7 @@ def config(subject: Subject, asked: Asked, machine: Machine, out: Path | None, c
         include=str(folder / "eval"),
         place=generate.Place(
             command=tool.command,
-            env={**machine.env, **tool.env, **hidden},
+            env={**machine.env, **tool.env, **hidden, **_bound(machine, folder, subject)},
             model_args=model_args,
             batch_size=1 if subject.endpoint else place.batch_size,
             device=None if subject.endpoint else place.device,
@@ -69,6 +72,14 @@ def config(subject: Subject, asked: Asked, machine: Machine, out: Path | None, c
         ),
         out=str(folder),
     )
+
+
+def _bound(machine: Machine, folder: Path, subject: Subject) -> dict[str, str]:
+    """What lm-eval has to see if it lives in a container."""
+    if not contained(machine.tools.values()):
+        return {}
+    seen = [folder, _store(machine, folder, subject), Path(subject.model), Path(machine.storage.datasets or folder)]
+    return {BINDS: os.pathsep.join(outermost(str(place.resolve()) for place in seen if place.exists()))}
 
 
 def run(wanted: generate.Config) -> dict[str, Any]:

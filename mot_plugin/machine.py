@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mot_plugin import strict
+from mot_plugin import environments, strict
 from mot_plugin.errors import FileError
 from mot_plugin.rates import Rates
 from mot_plugin.tools import llamafactory, lm_eval, mergekit, vllm
@@ -20,14 +20,6 @@ class Part(BaseModel):
     """A block of a machine file: unknown keys are errors, values cannot change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Tool(Part):
-    """How one tool is started here."""
-
-    command: Annotated[list[str], Field(min_length=1)]
-    """argv prefix: a name on PATH, an absolute path into another environment, `[srun, ...]`."""
-    env: dict[str, str] = {}
 
 
 class Eval(Part):
@@ -170,7 +162,8 @@ class Machine(Part):
     """What a step takes, by its kind (train, evaluate, merge, ...); `"*"` is for kinds that are not named."""
     ray: Ray = Ray()
     slurm: Slurm = Slurm()
-    tools: dict[str, Tool] = {}
+    tools: dict[str, environments.Tool] = {}
+    """Where each tool lives."""
     train: dict[str, Any] = {}
     """LLaMA-Factory's keys that belong to a place: per_device_train_batch_size, deepspeed, use_cpu, workers."""
     eval: Eval = Eval()
@@ -208,9 +201,9 @@ class Machine(Part):
         said = self.teachers.get(name) or self.teachers.get("*")
         return said or TeacherPlace(serve={} if self.gpu_count else None)
 
-    def tool(self, name: str) -> Tool:
+    def tool(self, name: str) -> environments.Started:
         """How `name` is started: as the file says, else the command of that name."""
-        return self.tools.get(name, Tool(command=[name]))
+        return environments.started(name, self.tools.get(name, environments.Tool()), gpus=self.gpu_count > 0)
 
 
 def load(path: Path | None) -> Machine:
@@ -218,6 +211,8 @@ def load(path: Path | None) -> Machine:
     if path is None:
         return default(_visible_gpus())
     machine = strict.validate(Machine, strict.read(path), _impossible)
+    tools = {name: environments.absolute(tool) for name, tool in machine.tools.items()}
+    machine = machine.model_copy(update={"tools": tools})
     return machine.model_copy(update={"gpus": _visible_gpus()}) if machine.gpus == "auto" else machine
 
 

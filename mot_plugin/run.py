@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from mot_plugin import claims, materials, mirror, state, stopping
+from mot_plugin import claims, materials, mirror, presence, state, stopping
 from mot_plugin import recipe as recipes
 from mot_plugin.blocks import OWN
 from mot_plugin.errors import MissingInput, MissingTool, StepFailed
@@ -183,12 +183,9 @@ def _refuse_missing(ready: Prepared) -> None:
         )
     tools = {command.tool for step in ready.todo for command in step.call.commands} - {OWN}
     tools |= {tool for step in ready.todo for tool in step.call.starts}
-    lost = [(tool, ready.machine.tool(tool).command[0]) for tool in sorted(tools)]
-    lost = [(tool, program) for tool, program in lost if locate(program) is None] + lost_beside(
-        ready.machine, ready.todo
-    )
-    if lost:
-        lines = [f"  {tool}: no program {program!r} on PATH or beside this Python" for tool, program in lost]
+    lines = [f"  {line}" for line in presence.lost(ready.machine, tools, locate)]
+    lines += [f"  {what}: no program {path!r}" for what, path in lost_beside(ready.machine, ready.todo)]
+    if lines:
         raise MissingTool(
             "\n".join(
                 [

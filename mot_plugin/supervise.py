@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from mot_plugin import claims, spread, state
+from mot_plugin import claims, environments, spread, state
 from mot_plugin.blocks import OWN
 from mot_plugin.errors import CheckFailed, FileError, RunConflict, StepFailed
 from mot_plugin.folder import Folder, point
@@ -28,7 +28,7 @@ from mot_plugin.step import Plan, Step
 from mot_plugin.store import Record, Store
 from mot_plugin.tools import llamafactory, lm_eval, mergekit, vllm
 from mot_plugin.tools.advice import FREE_SPACE, Advice, advise
-from mot_plugin.tools.call import Command, beside
+from mot_plugin.tools.call import BINDS, Command, beside, filled, neighbours_first, outermost
 
 GRACE_SECONDS = 20
 LEFTOVER_TRIES = 40
@@ -106,8 +106,10 @@ class _Attempts:
             log = _next_log(self.store.home(fingerprint))
             point(self.folder.log(self.step.name), log)
             self.record = replace(self.record, attempt=number, started=time.time(), ended=None, error=None, advice=None)
-            self._write()
+            self._write(state="running")
             failure, again = self._attempt(log)
+            if environments.outlives(self.machine.tools.values()):
+                end_leftovers(self.folder.work(self.step.name))
             if failure is None:
                 self.claim.check()
                 self.store.publish(fingerprint)
@@ -176,7 +178,10 @@ class _Attempts:
         extra = {**self.machine.env, **tool.env, **dict(command.env)}
         if not self.step.gpus:
             extra["CUDA_VISIBLE_DEVICES"] = ""
-        shown, *options = [OWN] if command.tool == OWN else prefix if command.program else tool.command
+        folders = self._folders()
+        prefix = filled(prefix, folders, str(self.folder.root), extra)
+        named = filled(beside(tool.command, command.program), folders, str(self.folder.root), extra)
+        shown, *options = [OWN] if command.tool == OWN else prefix if command.program else named
         if shutil.which(shown) is None:  # this Python's environment is not on PATH, so a shell needs the full name
             shown = locate(shown) or shown
         rest = [*command.args, *command.place]
@@ -185,19 +190,28 @@ class _Attempts:
             if command.tool == OWN
             else "".join(f"{key}={shlex.quote(value)} " for key, value in sorted(extra.items()))
         )
-        home, path = str(Path(prefix[0]).parent), extra.get("PATH", os.environ.get("PATH", os.defpath))
-        if command.tool != OWN and home not in path.split(os.pathsep):
-            # LLaMA-Factory's launcher starts its neighbour `torchrun` by its bare name.
-            extra["PATH"] = f"{home}{os.pathsep}{path}"
+        path = extra.get("PATH", os.environ.get("PATH", os.defpath))
+        if command.tool != OWN and (first := neighbours_first(prefix[0], path)) != path:
+            extra["PATH"] = first
             if self.step.gpus:
-                variables += f"PATH={shlex.quote(home)}{os.pathsep}$PATH "
+                variables += f"PATH={shlex.quote(first.partition(os.pathsep)[0])}{os.pathsep}$PATH "
         pasted = f"cd {shlex.quote(str(self.folder.root))} && {variables}{shlex.join([shown, *options, *rest])}"
         argv, extra[MARK] = [*prefix, *rest], str(self.folder.work(self.step.name))
         extra[SUPERVISOR] = str(os.getpid())
+        if folders:
+            extra[BINDS] = os.pathsep.join(folders)
         if command.spread and self.step.nodes > 1:
             argv, shared = spread.over(self.step.nodes, argv, extra, os.environ)
             extra, pasted = {**extra, **shared}, f"{pasted}  # on each of {self.step.nodes} nodes"
         return argv, {**os.environ, **extra}, pasted
+
+    def _folders(self) -> list[str]:
+        """What a container has to see at the paths that it has here: the run, the store, and what lies outside of both."""
+        if not environments.contained(self.machine.tools.values()):
+            return []
+        places = [self.folder.root, self.folder.work(self.step.name), self.store.root]
+        places += [Path(target) for target in self.plan.links.values() if Path(target).exists()]
+        return outermost(str(path) for place in places for path in (place.absolute(), place.resolve()))
 
     def _start(self, argv: list[str], env: dict[str, str], output: IO[bytes]) -> int:
         supervisor = os.getpid()

@@ -30,13 +30,13 @@ methods shipment
 merges trainings corpora
 probes
 blocks ablate
-materials selection judge compare subject shipping/ training/
+materials presence selection judge compare subject shipping/ training/
 students
 recipe/ machine editing corpus/ report/ merging/
 evals/
 teachers/
 sources/
-step strict lengths limited mathematics claims spread rates
+step strict lengths limited mathematics claims spread rates environments
 tools/ store shipped answers chance errors limited_server __init__
 """
 PURE = (
@@ -54,6 +54,7 @@ PURE = (
     "tools.lm_eval",
     "tools.mergekit",
     "tools.processes",
+    "environments",
     "costs.amount",
     "costs.price",
     "costs.total",
@@ -211,6 +212,7 @@ def test_few_places_start_processes() -> None:
     # A tool's environment is asked for its versions. LLaMA-Factory's launcher says by an error of subprocess how torchrun ended.
     inside = {"training.launch"}
     inside |= {
+        "presence",
         "shipping.versions",
         "doctor.outside",
         "teachers.serve",
@@ -228,6 +230,7 @@ def test_few_places_read_the_environment() -> None:
     # A key is read where it is used, and nowhere else; the others hand an environment on, or clear it.
     handing = {
         "doctor.context",
+        "presence",
         "training.launch",
         "supervise",
         "meeting",

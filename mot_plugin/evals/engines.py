@@ -20,6 +20,7 @@ from types import FrameType
 from mot_plugin.errors import MissingTool, StepFailed
 from mot_plugin.teachers import guard
 from mot_plugin.tools.advice import Advice, advise
+from mot_plugin.tools.call import BINDS, filled, neighbours_first
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 GRACE_SECONDS = 10
@@ -130,7 +131,8 @@ def end(log: Path) -> str:
 
 def _begin(start: Start, place: int, visible: str | None) -> _Running:
     env = {**start.env, **({} if visible is None else {VISIBLE: visible})}
-    program, *options = start.argv
+    folders = env.get(BINDS, os.environ.get(BINDS, "")).split(os.pathsep)
+    program, *options = filled(start.argv, folders, str(Path.cwd()), env)
     found = shutil.which(program) or shutil.which(program, path=str(Path(sys.executable).parent))
     if found is None:
         raise MissingTool(f"{program} is not installed here: install it, or say in the machine file how it is started")
@@ -140,7 +142,11 @@ def _begin(start: Start, place: int, visible: str | None) -> _Running:
     with start.log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(GRACE_SECONDS), found, *options],
-            env={**os.environ, **env},
+            env={
+                **os.environ,
+                **env,
+                "PATH": neighbours_first(found, env.get("PATH", os.environ.get("PATH", os.defpath))),
+            },
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

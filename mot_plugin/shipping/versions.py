@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from mot_plugin.machine import Machine
-from mot_plugin.tools.call import Call
+from mot_plugin.tools.call import Call, filled
 
 PACKAGES = tuple(
     "mot-plugin llamafactory mergekit lm-eval vllm torch transformers accelerate peft trl datasets tokenizers safetensors "
@@ -28,6 +28,17 @@ for name in sys.argv[1:]:
 print(json.dumps(found))
 """
 _SECONDS = 60
+# Inside of a container, behind modules or a launcher: the Python in the program's first line, else the one on PATH.
+_FIND = r"""
+program=$(command -v "$1") || exit 1
+shift
+IFS= read -r first <"$program"
+case $first in
+"#!"*python*) set -- ${first#"#!"} "$@" ;;
+*) set -- python3 "$@" ;;
+esac
+exec "$@"
+"""
 
 
 def of_call(
@@ -37,7 +48,7 @@ def of_call(
     found = {}
     for name in dict.fromkeys((*(command.tool for command in call.commands), *call.starts)):
         tool = machine.tool(name)
-        argv = [locate(tool.command[0]) or tool.command[0], *tool.command[1:]]
+        argv = [locate(tool.command[0]) or tool.command[0], *filled(tool.command[1:], (), "/", ())]
         found[name] = here() if name == own else of(argv, {**environ, **machine.env, **tool.env})
     return found
 
@@ -54,26 +65,31 @@ def here() -> dict[str, str]:
 
 
 def of(argv: Sequence[str], env: Mapping[str, str]) -> dict[str, str]:
-    """The same of the environment that a tool's command starts; empty where the command does not say which that is.
+    """The same of the environment that a tool's command starts; empty where it does not answer.
 
-    A script names its Python in its first line; a launcher such as srun, or a container, does not.
+    A script names its Python in its first line. A launcher such as srun, or a container, starts a shell that looks for it.
     """
     python = interpreter(argv)
     if python is None:
-        return {}
+        return _asked([*argv[:-1], "sh", "-c", _FIND, "sh", argv[-1]], env) if len(argv) > 1 else {}
     if Path(python).absolute() == Path(sys.executable).absolute():
         return here()
+    return _asked([python], env)
+
+
+def _asked(start: Sequence[str], env: Mapping[str, str]) -> dict[str, str]:
     try:
         said = subprocess.run(
-            [python, "-c", _ASK, *PACKAGES],
+            [*start, "-c", _ASK, *PACKAGES],
             env=dict(env),
             cwd="/",
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=_SECONDS,
             check=True,
         )
-        found: dict[str, str] = json.loads(said.stdout)
+        found: dict[str, str] = json.loads(said.stdout.strip().rpartition("\n")[2])  # a login shell may greet before
     except (OSError, subprocess.SubprocessError, ValueError):
         return {}  # the tool itself will say what is wrong with it
     return found

@@ -22,6 +22,7 @@ from mot_plugin.errors import FileError, MissingTool, StepFailed
 from mot_plugin.teachers import guard
 from mot_plugin.tools import vllm
 from mot_plugin.tools.advice import Advice, advise
+from mot_plugin.tools.call import BINDS, filled, neighbours_first
 
 HOST = "127.0.0.1"
 PORT = "{port}"
@@ -105,8 +106,9 @@ def serving(
     if not any(PORT in word for word in (*command, *args)):
         raise FileError(f"the server's arguments do not say {PORT}: it would answer somewhere else than it is asked")
     port = str(_free_port())
-    program, *options = [word.replace(PORT, port) for word in (*command, *args)]
-    path = env.get("PATH")
+    folders, path = os.environ.get(BINDS, "").split(os.pathsep), env.get("PATH", os.environ.get("PATH", os.defpath))
+    prefix = filled(command, folders, str(Path.cwd()), env)
+    program, *options = [word.replace(PORT, port) for word in (*prefix, *args)]
     found = shutil.which(program, path=path) or shutil.which(program, path=str(Path(sys.executable).parent))
     if found is None:
         raise MissingTool(f"{program} is not installed here: install it, or say in the machine file how it is started")
@@ -118,7 +120,7 @@ def serving(
         output.flush()
         process = subprocess.Popen(
             argv,
-            env={**os.environ, **env},
+            env={**os.environ, **env, "PATH": neighbours_first(found, path)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -1,6 +1,6 @@
 """Call: what to run, from which files, and what must exist afterwards. Made by one module per foreign tool."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -62,6 +62,46 @@ def beside(argv: Sequence[str], program: str) -> list[str]:
     if before[-1:] == ["-m"]:
         return [*before, program.replace("-", "_")]
     return [*before, str(PurePosixPath(last).with_name(program))]
+
+
+FOLDERS, HERE, VARIABLES = "{folders}", "{here}", "{variables}"
+"""In the words of a container's command: every folder that it needs, where it works, every variable that is handed in."""
+BINDS = "MOT_PLUGIN_BINDS"
+"""Environment variable of a step's commands: the folders, for what they start themselves."""
+HANDED = (
+    "CUDA_VISIBLE_DEVICES",
+    *("NNODES", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"),
+    *("MOT_PLUGIN_STEP", "MOT_PLUGIN_SUPERVISOR"),
+)
+"""Variables that a container needs beside those of its command: a runtime leaves out what is not set."""
+
+
+def filled(argv: Sequence[str], folders: Sequence[str], here: str, variables: Iterable[str]) -> list[str]:
+    """A container's command with its words filled in; any other command as it is. Variables are named, never shown."""
+    said: list[str] = []
+    for word in argv:
+        if word in (f"--bind={FOLDERS}", f"--volume={FOLDERS}:{FOLDERS}"):
+            said += [word.replace(FOLDERS, folder) for folder in outermost(filter(None, [*folders, here]))]
+        elif word == f"--env={VARIABLES}":
+            said += [f"--env={name}" for name in sorted({*variables, *HANDED} - {"PATH", BINDS})]
+        else:
+            said.append(word.replace(HERE, here) if word in (f"--pwd={HERE}", f"--workdir={HERE}") else word)
+    return said
+
+
+def outermost(folders: Iterable[str]) -> list[str]:
+    """Without those that lie in another one."""
+    kept: list[str] = []
+    for folder in sorted(set(folders)):
+        if not any(PurePosixPath(folder).is_relative_to(other) for other in kept):
+            kept.append(folder)
+    return kept
+
+
+def neighbours_first(program: str, path: str) -> str:
+    """A PATH on which a program's neighbours are found: LLaMA-Factory's launcher starts `torchrun` by its bare name."""
+    home = str(PurePosixPath(program).parent)
+    return path if home in (".", *path.split(":")) else f"{home}:{path}"
 
 
 OFFLINE = (("HF_DATASETS_OFFLINE", "1"), ("HF_HUB_OFFLINE", "1"))
