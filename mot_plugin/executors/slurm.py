@@ -1,5 +1,6 @@
 """slurm: one job a step, in the order that their dependencies say. Slurm runs them whether anybody watches or not."""
 
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,12 +53,23 @@ def submit(work: Work, tell: Watcher, ids: dict[str, str]) -> None:
         if there is None:
             after = [ids[need] for need in step.needs if need in ids]
             log(work.folder, step.name, "").parent.mkdir(parents=True, exist_ok=True)
-            ids[step.name] = slurm_queue.submit(sbatch(work, step, called, after), script(work, step), called)
+            ids[step.name] = _submit(work, step, called, after)
             fresh.add(step.name)
             tell("queued", step, number, f"Slurm job {ids[step.name]}")
         else:
             ids[step.name] = there.id
             tell("queued", step, number, f"{there.place}, there already")
+
+
+def _submit(work: Work, step: Step, called: str, after: list[str]) -> str:
+    argv = sbatch(work, step, called, after)
+    try:
+        return slurm_queue.submit(argv, script(work, step), called)
+    except slurm_queue.Refused as error:
+        raise slurm_queue.Refused(
+            f"Slurm refused the job of {step.name}\n  {error}\n  asked     {shlex.join(argv)}\n"
+            f"Mend `slurm` or `steps.{step.kind}` in the machine file and run again; jobs that are in the queue are kept."
+        ) from None
 
 
 def _stale(work: Work, folder: Folder, store: Store, jobs: list[Job]) -> list[Job]:
