@@ -6,12 +6,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from mot_plugin import mirror
 from mot_plugin.costs.case import case
 from mot_plugin.costs.estimate import estimate
 from mot_plugin.doctor.context import Context
 from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
 from mot_plugin.doctor.fits import NEARLY
 from mot_plugin.doctor.memory import in_words
+from mot_plugin.errors import MirrorFailed, MissingTool
 
 SHARED = frozenset("nfs nfs4 lustre gpfs beegfs ceph glusterfs afs".split())
 """File systems that several computers share, and that hold hard links and renames as claims.py needs them."""
@@ -36,6 +38,8 @@ def check(context: Context) -> Iterator[Finding]:
     if context.student is not None and "student" in context.kinds:
         yield _student(context.student, standing(store))
     yield _room(context, store)
+    if context.machine.storage.mirror is not None:
+        yield _mirror(context.machine.storage.mirror)
 
 
 def standing(folder: Path) -> Path:
@@ -116,6 +120,17 @@ def mounted(mountinfo: str) -> dict[Path, str]:
     """Mount point -> its kind; of several on one point the last, which lies on top."""
     lines = [line.partition(" - ") for line in mountinfo.split("\n")]
     return {Path(before.split()[4].replace("\\040", " ")): after.split()[0] for before, _, after in lines if after}
+
+
+def _mirror(url: str) -> Finding:
+    """Whether fsspec has what it needs for this address; nothing is sent."""
+    try:
+        mirror.check(url)
+    except MissingTool as wrong:
+        return error("mirror", str(wrong), "pip install what it names, beside mot-plugin", MissingTool)
+    except MirrorFailed as wrong:
+        return error("mirror", str(wrong), "mend storage.mirror in the machine file", MirrorFailed)
+    return ok("mirror", f"{url}: fsspec can send there, if its keys are right (not tried)")
 
 
 def _room(context: Context, store: Path) -> Finding:

@@ -1,4 +1,4 @@
-"""Do model, rows and merges fit into the memory that is here?"""
+"""Do a training and a merge fit into the memory that is here?"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,21 +8,17 @@ from mot_plugin.costs import shape
 from mot_plugin.doctor.context import Context
 from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
 from mot_plugin.doctor.memory import GIB, WHOLE, Need, Place, in_words, training
-from mot_plugin.errors import FileError
-from mot_plugin.machine import Machine
 from mot_plugin.tools import llamafactory
 
 NEARLY = 0.85
-"""Of what is there: an estimate above this share is a warning, as it is good to a fifth."""
+"""Of what is there: an estimate above this share is a warning, as it is no measurement."""
 
 
 def check(context: Context) -> Iterator[Finding]:
-    """Training on each device, a merge in the computer's memory, an engine's slices of the model."""
+    """Training on each device, a merge in the computer's memory."""
     if context.ready is None:
         return
     config, model = context.config or context.stated, size_of(context)
-    if "traces" in context.kinds:
-        yield from _served(context)
     if config is None or model is None:
         why = "config.json does not say its sizes" if context.config is not None else "its config.json is not here"
         yield unknown("memory", f"the student is of unknown size: {why}", _fetch(context))
@@ -31,39 +27,12 @@ def check(context: Context) -> Iterator[Finding]:
         yield from _training(context, config, round(model.parameters))
     if "merge" in context.kinds and context.machine.merge.engine == "mergekit":
         yield _merge(context, model.parameters)
-    yield from _sliced(context.machine, config)
 
 
 def size_of(context: Context) -> shape.Shape | None:
     """The student's size, from its config.json or what is known of its name."""
     config = context.config or context.stated
     return None if config is None else shape.of_config("student", config)
-
-
-def _served(context: Context) -> Iterator[Finding]:
-    """Each teacher's weights against all GPUs of a node."""
-    assert context.recipe is not None
-    count = context.machine.gpus_for("traces")
-    found = context.cards if context.local else None
-    for name, teacher in context.recipe.teachers.items():
-        if not teacher.model or context.machine.teacher(name).serve is None:
-            continue
-        folder = context.teacher_folder(name)
-        model = shape.of_folder(name, folder) if folder else shape.of_name(teacher.model)
-        what = f"memory to serve {name}"
-        if model is None:
-            yield unknown(what, "nothing is known of its size")
-            continue
-        said = f"about {model.bytes / GIB:,.0f} GiB of weights on {count} GPUs"
-        if not found:
-            yield unknown(what, f"{said}; how much memory they have is not to be seen from here")
-            continue
-        room = sum(card.total for card in found[:count])
-        if model.bytes < NEARLY * room:
-            yield ok(what, f"{said} of {room / GIB:,.0f} GiB in all")
-        else:
-            hint = f"name an endpoint instead: teachers: {{{name}: {{endpoint: http://HOST:PORT/v1}}}}"
-            yield error(what, f"{said} of {room / GIB:,.0f} GiB in all: they do not fit with a cache", hint)
 
 
 def _fetch(context: Context) -> str:
@@ -156,16 +125,6 @@ def _merge(context: Context, weights: float) -> Finding:
         return ok("memory to merge", f"{said}, {in_words(free)} are free")
     hint = "write `merge: {engine: stream}` in the machine file (the same bits in little memory), or free memory"
     return warning("memory to merge", f"{said}, only {in_words(free)} are free: it would be slow, or be killed", hint)
-
-
-def _sliced(machine: Machine, config: Mapping[str, Any]) -> Iterator[Finding]:
-    size, heads = machine.eval.model_args.get("tensor_parallel_size", 1), config.get("num_attention_heads")
-    if machine.eval.engine == "vllm" and isinstance(size, int) and isinstance(heads, int) and heads % size:
-        fitting = max(one for one in range(1, size + 1) if heads % one == 0)
-        said = f"{size} GPUs do not divide the student's {heads} attention heads"
-        yield error(
-            "tensor_parallel_size", said, f"write `tensor_parallel_size: {fitting}` under eval.model_args", FileError
-        )
 
 
 def available() -> int | None:

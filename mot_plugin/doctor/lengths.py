@@ -1,6 +1,7 @@
 """Context lengths: rows against the student, answers against the engine, traces against the teacher."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from mot_plugin.doctor.context import Context, read_config
 from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
@@ -11,27 +12,39 @@ from mot_plugin.tools import lm_eval
 
 PROMPT = 1024
 """Tokens that a problem and its chat template may well have; of a short context at most half."""
+_STRETCHED = ("yarn", "linear", "dynamic")
+"""Kinds of positions that reach `factor` times as far as the model was made for; others say the length that they reach."""
 
 
 def check(context: Context) -> Iterator[Finding]:
     """Nothing may be longer than what reads or writes it."""
     if context.ready is None or context.recipe is None:
         return
-    known = None if context.config is None else context.config.get("max_position_embeddings")
-    limit = known if isinstance(known, int) else None
+    limit = context_length(context.config or {})
     if "train" in context.kinds or "corpus" in context.kinds:
-        yield _rows(int(context.recipe.sft["cutoff_len"]), limit)
+        stretched = "rope_scaling" in context.recipe.sft  # LLaMA-Factory stretches the positions itself
+        yield _rows(int(context.recipe.sft["cutoff_len"]), None if stretched else limit)
     if "evaluate" in context.kinds:
         yield _answers(context, limit)
     for name in context.recipe.teachers if "traces" in context.kinds else ():
         yield from _traces(context, context.recipe, name)
 
 
+def context_length(config: Mapping[str, Any]) -> int | None:
+    """Tokens that a model was made for, as an engine reads its config.json; None where that does not say."""
+    length = config.get("max_position_embeddings")
+    scaling = config.get("rope_scaling") or config.get("rope_parameters") or {}
+    kind, factor = scaling.get("rope_type", scaling.get("type")), scaling.get("factor")
+    if not isinstance(length, int):
+        return None
+    if kind in _STRETCHED and isinstance(factor, int | float):
+        return round(int(scaling.get("original_max_position_embeddings", length)) * factor)
+    return length
+
+
 def _rows(cutoff: int, limit: int | None) -> Finding:
     if limit is None:
-        return unknown(
-            "sft.cutoff_len", f"{cutoff:,} tokens; the student's context is not known: its config.json is not here"
-        )
+        return unknown("sft.cutoff_len", f"{cutoff:,} tokens; the student's context is not known here")
     if cutoff > limit:
         said = f"{cutoff:,} tokens, and the student's context is {limit:,} (max_position_embeddings)"
         return error("sft.cutoff_len", said, f"write `cutoff_len: {limit}` or less in the recipe", FileError)
@@ -76,7 +89,7 @@ def _traces(context: Context, recipe: Recipe, name: str) -> Iterator[Finding]:
     said = flags.get("max_model_len")
     if not isinstance(said, int):
         folder = context.teacher_folder(name)
-        said = ((read_config(folder) if folder else None) or {}).get("max_position_embeddings")
+        said = context_length((read_config(folder) if folder else None) or {})
     if not isinstance(said, int):
         yield unknown(
             what, f"{wanted:,} of an unknown context: its config.json is not here, and no max_model_len is given"

@@ -1,4 +1,4 @@
-"""How much memory a training takes, from the student's config.json: a stated estimate, good to a fifth. Pure.
+"""How much memory a training takes, from the student's config.json: a sum of stated parts, not measured. Pure.
 
 Weights, gradients and Adam's two moments lie as DeepSpeed or DDP lay them; of activations only each layer's input is kept
 (gradient checkpointing, LLaMA-Factory's default), and one layer's own are made again. Logits are rows of the vocabulary: bfloat16,

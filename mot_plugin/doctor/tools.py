@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mot_plugin import __version__
 from mot_plugin.blocks import OWN
-from mot_plugin.doctor import known
+from mot_plugin.doctor import known, outside
 from mot_plugin.doctor.context import Context
 from mot_plugin.doctor.environment import Environment
 from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
@@ -33,6 +33,7 @@ def check(context: Context) -> Iterator[Finding]:
             f"{path.rpartition('/')[0]}/python -m pip install mot-plugin=={__version__}",
             MissingTool,
         )
+    yield from _sandbox(context)
     yield from _ours_where_tasks_are_scored(context)
     yield _figures(context.environments[OWN])
 
@@ -69,6 +70,21 @@ def _bad(one: Environment, bad: known.Bad) -> Finding:
     make = warning if bad.level == "warning" else error
     other = "take another Python" if bad.package == "python" else f"give {one.tool} another environment"
     return make(bad.package, said, f"{one.pip} {bad.take}" if bad.take else other)
+
+
+def _sandbox(context: Context) -> Iterator[Finding]:
+    """Tasks that run what a model wrote do so in bubblewrap."""
+    if context.ready is None or "evaluate" not in context.kinds:
+        return
+    suites = context.ready.gathered.suites.values()
+    if any(lm_eval.unsafe(suite.tasks, suite.files) for suite in suites):
+        if where := outside.found("bwrap", context.environ):
+            yield ok("bubblewrap", where)
+        else:
+            lost = "no bwrap on PATH: programs that a model wrote would not be run"
+            yield error(
+                "bubblewrap", lost, "apt-get install bubblewrap (dnf, pacman, apk call it so, too)", MissingTool
+            )
 
 
 def _ours_where_tasks_are_scored(context: Context) -> Iterator[Finding]:

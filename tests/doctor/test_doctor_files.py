@@ -1,8 +1,12 @@
 """Recipe, machine file, student and lengths: a healthy place has no error, and each broken point has its line and remedy."""
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 from doctor_place import Place
+
+from mot_plugin.doctor.lengths import context_length
 
 
 def test_a_healthy_place_has_nothing_but_ok(place: Place) -> None:
@@ -97,6 +101,27 @@ def test_a_student_that_does_not_say_its_context(place: Place) -> None:
     place.config(max_position_embeddings=None)
     told = place.told()
     assert told["sft.cutoff_len"].level == told["max_model_len of evaluations"].level == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("config", "length"),
+    [
+        ({"max_position_embeddings": 40960}, 40960),
+        ({"max_position_embeddings": 40960, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}, 40960),
+        (
+            {
+                "max_position_embeddings": 40960,
+                "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768},
+            },
+            131072,
+        ),
+        ({"max_position_embeddings": 131072, "rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, 131072),
+        ({"max_position_embeddings": 2048, "rope_scaling": {"type": "linear", "factor": 2}}, 4096),
+        ({}, None),
+    ],
+)
+def test_a_context_is_as_long_as_an_engine_takes_it_for(config: dict[str, Any], length: int | None) -> None:
+    assert context_length(config) == length
 
 
 def test_the_folders_are_left_as_they_were(place: Place) -> None:

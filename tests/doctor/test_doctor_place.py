@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from doctor_place import Place, Venv
 
-from mot_plugin.doctor import disk, executors, memory
+from mot_plugin.doctor import disk, engines, executors, memory
 from mot_plugin.doctor.context import Context
 from mot_plugin.doctor.environment import asked, start
 from mot_plugin.doctor.finding import Finding
@@ -131,6 +131,20 @@ def test_heads_that_cannot_be_shared_out(place: Place) -> None:
     not SHARED.is_dir() or SHARED.stat().st_dev == Path("/tmp").stat().st_dev,
     reason="/dev/shm is no second file system",
 )
+def test_models_that_an_engine_cannot_hold(place: Place) -> None:
+    driver(place, 2, 24576)
+    place.config(**EIGHT_BILLION)
+    place.machine(gpus=2, train={"use_cpu": False, "per_device_train_batch_size": 1})
+    place.machine(eval={"engine": "vllm", "model_args": {"tensor_parallel_size": 1, "max_model_len": 65536}})
+    wrong = place.told()["memory to evaluate"]
+    assert wrong.level == "error"
+    assert wrong.found == "about 24.3 GiB on 1 GPU, of which vLLM takes 21.6 GiB: it does not fit"
+    assert wrong.remedy.startswith("lower max_model_len, or raise gpus_per_engine")
+    place.machine(eval={"engine": "vllm", "model_args": {"tensor_parallel_size": 2, "max_model_len": 65536}})
+    assert place.told()["memory to evaluate"].level == "ok"
+    assert engines.cache(EIGHT_BILLION, 1) == 2 * 2 * 36 * 8 * 128
+
+
 def test_no_links_between_two_file_systems(place: Place) -> None:
     assert place.told()["student's weights"].level == "ok"
     there = Path(tempfile.mkdtemp(dir=SHARED))
@@ -179,6 +193,15 @@ def test_a_disk_that_is_too_small(place: Place, small: Path) -> None:
     wrong = told["folder of store"]
     assert wrong.level == "error"
     assert re.fullmatch(rf"{small} has only 3\d inodes left", wrong.found)
+
+
+def test_a_mirror(place: Place) -> None:
+    place.machine(storage={"mirror": str(place.world.root / "bucket")})
+    assert place.told()["mirror"].level == "ok"
+    assert not (place.world.root / "bucket").exists()
+    place.machine(storage={"mirror": "s4://bucket/runs"})
+    wrong = place.told()["mirror"]
+    assert (wrong.level, wrong.remedy) == ("error", "mend storage.mirror in the machine file")
 
 
 def test_file_systems_are_told_apart() -> None:

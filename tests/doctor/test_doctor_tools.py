@@ -130,6 +130,18 @@ def test_what_a_training_asks_for_besides(place: Place, venv: Venv) -> None:
     assert {told[name].level for name in ("liger-kernel", "deepspeed", "torchrun", "flash-attn")} == {"ok"}
 
 
+def test_a_sandbox_for_programs_that_a_model_wrote(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "bubblewrap" not in place.told()
+    place.recipe(eval={"tasks": ["mot_livecodebench"]})
+    place.program("bwrap", "exit 9")
+    assert place.told()["bubblewrap"].found == str(place.programs / "bwrap")
+    (place.programs / "bwrap").unlink()
+    monkeypatch.setenv("PATH", str(place.programs))
+    wrong = place.told()["bubblewrap"]
+    assert (wrong.level, wrong.code) == ("error", 5)
+    assert wrong.remedy.startswith("apt-get install bubblewrap")
+
+
 def test_bf16_without_a_gpu(place: Place) -> None:
     place.recipe(sft={"bf16": True})
     assert place.told()["device"].level == "ok"
