@@ -50,7 +50,7 @@ def estimate(cases: Sequence[Case], machine: Machine) -> Estimate:
     mark = disk.mark(loads)
     serial = machine.executor == "serial"
     seconds = shared.whole.seconds
-    if not serial and machine.gpu_count:
+    if not serial and machine.gpu_count:  # without any, nothing says how much runs at once
         seconds = simulate(together(cases), machine.nodes, machine.gpu_count, "fifo").makespan
     return Estimate(
         machine,

@@ -38,6 +38,8 @@ def _how(made: Estimate) -> str:
     place = made.machine
     if place.executor == "serial":
         return "one step after the other"
+    if not place.gpu_count:
+        return f"if it were one step after the other ({place.executor} runs some side by side)"
     several = f"{place.nodes} nodes of " if place.nodes > 1 else ""
     return f"side by side on {several}{place.gpu_count} GPUs ({place.executor})"
 

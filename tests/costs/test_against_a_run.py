@@ -17,7 +17,6 @@ from mot_plugin.costs.calibration_words import whole
 from mot_plugin.costs.disk import Load, Mark
 from mot_plugin.costs.ground import ground
 from mot_plugin.costs.observe import observe
-from mot_plugin.costs.sizes import Sizes
 from mot_plugin.folder import Folder
 from mot_plugin.run import Prepared
 from mot_plugin.step import Step
@@ -149,49 +148,3 @@ def test_all_is_kept_where_the_machine_says_so(planned: tuple[World, Prepared]) 
     found = disk.mark(every)
     assert found.stays == sum(load.size.left for load in every)
     assert found.stays > disk.mark(loads(ready)).stays
-
-
-def chain(*loads_: tuple[str, tuple[str, ...], float, bool]) -> list[Load]:
-    return [
-        Load(key, key, needs, Sizes((size,)) if size else Sizes(), temporary) for key, needs, size, temporary in loads_
-    ]
-
-
-def test_side_by_side_all_branches_lie_there_at_once() -> None:
-    # Two branches of two rounds: in order the second's start after the first are gone.
-    made = chain(
-        ("a1", (), 10, True),
-        ("ea1", ("a1",), 0, True),
-        ("a2", (), 10, True),
-        ("ea2", ("a2",), 0, True),
-        ("m", ("ea1", "ea2"), 1, False),
-    )
-    assert disk.mark(made).peak == 10
-    assert disk_bound.bound(made) == 20
-    assert disk.mark(made).stays == 1
-
-
-def test_a_bound_holds_for_every_order() -> None:
-    """All orders of a small plan, played through one after the other."""
-    made = chain(
-        ("s", (), 3, False),
-        ("a", ("s",), 5, True),
-        ("b", ("s",), 7, True),
-        ("m", ("a", "b"), 4, True),
-        ("c", ("m",), 5, True),
-        ("d", ("s",), 6, True),
-        ("e", ("c", "d"), 1, False),
-    )
-    orders = list(_orders(made))
-    assert len(orders) == 10
-    most = max(disk.mark(order).peak for order in orders)
-    assert most <= disk_bound.bound(made) <= most + 7
-
-
-def _orders(left: list[Load], done: tuple[Load, ...] = ()) -> Iterator[list[Load]]:
-    if not left:
-        yield list(done)
-    known = {load.key for load in done}
-    for load in left:
-        if set(load.needs) <= known:
-            yield from _orders([other for other in left if other is not load], (*done, load))
