@@ -1,4 +1,4 @@
-"""The shipped quickstart, smaller, with the real tools: killed in the middle of a branch and resumed, bit for bit the same."""
+"""The shipped quickstart, smaller, with the real tools: killed in a branch and resumed, or run by Ray or Slurm, the same bits."""
 
 import hashlib
 import json
@@ -53,9 +53,10 @@ def prepare(place: Path) -> Path:
     return place
 
 
-def start(place: Path) -> subprocess.Popen[str]:
+def start(place: Path, executor: str = "serial") -> subprocess.Popen[str]:
+    how = ("--machine", "processor.yaml", "--executor", executor)
     return subprocess.Popen(
-        [sys.executable, "-m", "mot_plugin", "run", "quickstart.yaml", "--machine", "processor.yaml"],
+        [sys.executable, "-m", "mot_plugin", "run", "quickstart.yaml", *how],
         cwd=place,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -90,6 +91,20 @@ def test_killed_in_a_branch_and_resumed_it_is_the_same(undisturbed: Path, tmp_pa
     assert again.returncode == 0, said
     assert len(attempts(place)) == 2
     assert len(attempts(undisturbed)) == 1
+    assert left(place) == left(undisturbed)
+
+
+@pytest.mark.parametrize("executor", ["ray", "slurm"])
+def test_other_executors_make_the_same(
+    undisturbed: Path, tmp_path: Path, executor: str, request: pytest.FixtureRequest
+) -> None:
+    """Branches side by side, evaluations beside trainings: the same weights, the same answers, the same scores."""
+    if executor == "slurm":
+        request.getfixturevalue("slurm")
+    place = prepare(tmp_path)
+    ended = start(place, executor)
+    out, _ = ended.communicate(timeout=SECONDS)
+    assert ended.returncode == 0, out
     assert left(place) == left(undisturbed)
 
 

@@ -1,0 +1,5 @@
+"""Engines for the real tools."""
+
+from slurm_fixtures import slurm, slurm_session
+
+__all__ = ["slurm", "slurm_session"]
