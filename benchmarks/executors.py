@@ -2,9 +2,9 @@
 
     python benchmarks/executors.py [RECIPE]
 
-All in one run, each in an empty store. Slurm is Debian's (packages slurm-wlm and munge), two nodes on this computer; Ray is one node
-of its own. On two cores the quickstart takes about a quarter of an hour in all; side by side, its steps share these cores, so this is
-about sameness, and about what an executor costs, more than about speed.
+All in one run, each in an empty store. Slurm is Debian's (packages slurm-wlm and munge), two nodes on this computer; Ray is one
+node of its own. On two cores the quickstart takes about a quarter of an hour in all; side by side, its steps share these cores, so
+this is about sameness, and about what an executor costs, more than about speed.
 """
 
 import contextlib
