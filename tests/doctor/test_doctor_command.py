@@ -39,7 +39,10 @@ def test_exit_codes_are_those_of_run(place: Place) -> None:
     place.machine(tools={"lm_eval": {"command": ["no-such-lm-eval"]}})
     said = doctor(place, "tiny.yaml", "-m", "machine.yaml")
     assert said.returncode == 5
-    assert "  error    lm_eval: there is no program 'no-such-lm-eval'\n           -> pip install" in said.stdout
+    assert (
+        "  error    lm_eval: no program 'no-such-lm-eval' on PATH or beside this Python\n           -> pip install"
+        in said.stdout
+    )
     assert said.stdout.strip().split("\n")[-1].endswith("0 warnings, 1 error")
     said = doctor(place, "no.yaml")
     assert (said.returncode, said.stdout) == (2, "")

@@ -14,7 +14,7 @@ from doctor_place import Place, Venv
 
 from mot_plugin.doctor import disk, engines, executors, memory
 from mot_plugin.doctor.context import Context
-from mot_plugin.doctor.environment import asked, start
+from mot_plugin.doctor.environment import asked, behind
 from mot_plugin.doctor.finding import Finding
 from mot_plugin.machine import Machine
 from mot_plugin.tools import processes
@@ -229,7 +229,7 @@ def test_a_fixed_port(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ray(venv: Venv, **said: str) -> list[Finding]:
     """What is said of Ray where our own Python is the venv's."""
-    ours = asked(start("mot-plugin", [str(venv.python)]), os.environ, ("ray", "python"))
+    ours = asked(behind("mot-plugin", [str(venv.python)]), os.environ, ("ray", "python"))
     machine = Machine.model_validate({"name": "x", "gpus": 0, "executor": "ray", "ray": said})
     return list(executors.check(Context(machine, None, os.environ, {"mot-plugin": ours})))
 

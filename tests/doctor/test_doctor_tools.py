@@ -13,9 +13,9 @@ def test_a_tool_that_is_missing(place: Place) -> None:
     place.machine(tools={"lm_eval": {"command": ["no-such-lm-eval"]}})
     wrong = place.told()["lm_eval"]
     assert (wrong.level, wrong.code) == ("error", 5)
-    assert wrong.found == "there is no program 'no-such-lm-eval'"
+    assert wrong.found == "no program 'no-such-lm-eval' on PATH or beside this Python"
     assert wrong.remedy == (
-        "pip install 'mot-plugin[eval]', or say how it is started: tools: {lm_eval: {command: [PATH]}} in the machine file"
+        "pip install 'mot-plugin[eval]', or say where it is: tools: {lm_eval: {venv: FOLDER}} in the machine file"
     )
 
 
@@ -73,12 +73,41 @@ def test_an_environment_that_cannot_be_asked(place: Place, venv: Venv) -> None:
     assert "exited with 3: no interpreter" in wrong.found
 
 
-def test_a_launcher_is_not_asked(place: Place) -> None:
-    place.program("launch", "exit 9")
-    place.machine(tools={"mergekit-yaml": {"command": ["launch", "mergekit-yaml"]}})
+def test_a_launcher_is_asked_too(place: Place, venv: Venv) -> None:
+    venv.has(mergekit="0.1.5", transformers="4.54.0")
+    place.program("launch", 'exec "$@"')
+    place.machine(tools={"mergekit-yaml": {"command": ["launch", venv.command("mergekit-yaml")]}})
+    told = place.told()
+    assert told["mergekit-yaml"].found.startswith("0.1.5, transformers 4.54.0 in the environment of mergekit-yaml")
+    assert told["transformers"].remedy == "in the environment of mergekit-yaml: pip install transformers==5.5.4"
+    place.program("launch", "echo no node is free >&2; exit 9")
     wrong = place.told()["mergekit-yaml"]
-    assert wrong.level == "unknown"
-    assert "launch does not say which Python it starts" in wrong.found
+    assert (wrong.level, wrong.found.rpartition(", ")[2]) == (
+        "unknown",
+        f"{place.programs}/launch exited with 9: no node is free",
+    )
+
+
+def test_environments_as_machine_files_name_them(place: Place, venv: Venv) -> None:
+    venv.has(mergekit="0.1.5", transformers="5.5.4")
+    place.world.edit(lambda data: data["tools"].update({"mergekit-yaml": {"venv": str(venv.root)}}), "machine.yaml")
+    wrong = place.told()["mergekit-yaml"]
+    assert (wrong.level, wrong.code) == ("error", 5)
+    assert wrong.found == f"tools.mergekit-yaml.venv: {venv.root} has no bin/mergekit-yaml: install it there"
+    venv.command("mergekit-yaml")
+    assert place.told()["mergekit-yaml"].found == f"0.1.5, transformers 5.5.4 in {venv.python}"
+    runs = 'shift; while [ "${1#--}" != "$1" ]; do shift; done; shift; exec "$@"'
+    place.program("apptainer", runs)
+    (place.world.root / "image.sif").touch()
+    box = {"container": {"image": str(place.world.root / "image.sif")}}
+    place.world.edit(lambda data: data["tools"].update({"mergekit-yaml": box}), "machine.yaml")
+    wrong = place.told()["mergekit-yaml"]
+    assert (wrong.level, wrong.code, wrong.found.rpartition(": ")[2]) == ("error", 5, "no program mergekit-yaml")
+    place.program("apptainer", f"PATH={venv.root}/bin:$PATH; {runs}")
+    assert place.told()["mergekit-yaml"].found.endswith(" in the environment of mergekit-yaml")
+    (place.world.root / "image.sif").unlink()
+    wrong = place.told()["mergekit-yaml"]
+    assert (wrong.level, wrong.found.partition(": ")[0]) == ("error", "tools.mergekit-yaml.container.image")
 
 
 @pytest.mark.parametrize(
