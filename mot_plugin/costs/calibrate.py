@@ -34,6 +34,8 @@ class Kind:
     measured: float
     before: float
     after: float
+    single: float
+    """How far the estimate of a single step is off now, in the mean, as a share of what it took."""
 
 
 @dataclass(frozen=True)
@@ -160,9 +162,11 @@ def _kinds(found: Sequence[Observed], before: Rates, after: Rates) -> Iterable[K
         by_kind.setdefault(one.step.kind, []).append(one)
     for kind, steps in sorted(by_kind.items(), key=lambda item: -sum(one.seconds for one in item[1])):
         was, now = (
-            sum(price(one.ground.unseen().at(rates), one.step).seconds for one in steps) for rates in (before, after)
+            [price(one.ground.unseen().at(rates), one.step).seconds for one in steps] for rates in (before, after)
         )
-        yield Kind(kind, len(steps), sum(one.seconds for one in steps), was, now)
+        off = [abs(guess - one.seconds) / one.seconds for guess, one in zip(now, steps, strict=True) if one.seconds]
+        single = statistics.fmean(off) if off else 0.0
+        yield Kind(kind, len(steps), sum(one.seconds for one in steps), sum(was), sum(now), single)
 
 
 def _short(value: float) -> float:

@@ -22,7 +22,16 @@ def tables(made: Calibration) -> "RenderableType":
     for one in made.constants:
         constants.add_row(*_constant(one))
     kinds = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("kind of step", "n", "took, s", "estimated before", "off by", "estimated now", "off by"):
+    for name in (
+        "kind of step",
+        "n",
+        "took, s",
+        "estimated before",
+        "off by",
+        "estimated now",
+        "off by",
+        "a single step",
+    ):
         kinds.add_column(name, justify="left" if name == "kind of step" else "right")
     for kind in (*made.kinds, whole(made.kinds)):
         kinds.add_row(*_kind(kind))
@@ -31,13 +40,9 @@ def tables(made: Calibration) -> "RenderableType":
 
 def whole(kinds: Sequence[Kind]) -> Kind:
     """All kinds together."""
-    return Kind(
-        "in all",
-        sum(one.n for one in kinds),
-        sum(one.measured for one in kinds),
-        sum(one.before for one in kinds),
-        sum(one.after for one in kinds),
-    )
+    measured, n = sum(one.measured for one in kinds), sum(one.n for one in kinds)
+    before, after = sum(one.before for one in kinds), sum(one.after for one in kinds)
+    return Kind("in all", n, measured, before, after, sum(one.single * one.n for one in kinds) / max(1, n))
 
 
 def block(made: Calibration) -> str:
@@ -70,6 +75,7 @@ def _kind(one: Kind) -> tuple[str, ...]:
         _off(one.before, one.measured),
         f"{one.after:,.1f}",
         _off(one.after, one.measured),
+        f"\N{PLUS-MINUS SIGN}{100 * one.single:.0f} %",
     )
 
 

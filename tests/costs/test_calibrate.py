@@ -110,6 +110,7 @@ def test_with_noise_the_sums_are_right(finished: Callable[[float], Folder]) -> N
     assert made.rates.mfu == pytest.approx(TRUE.mfu, rel=0.25)
     for kind in made.kinds:
         assert kind.after == pytest.approx(kind.measured, rel=0.02), kind
+        assert kind.single < 0.35 and (kind.n == 1 or kind.single > 0.001)
     by_name = {one.name: one for one in made.constants}
     assert by_name["mfu"].low < made.rates.mfu < by_name["mfu"].high
     assert by_name["mfu"].n == 9

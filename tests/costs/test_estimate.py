@@ -98,6 +98,17 @@ def test_what_changes_the_work(paper: tuple[Prepared, Case]) -> None:
     )
 
 
+def test_shards_take_turns_where_there_are_more_than_engines(paper: tuple[Prepared, Case]) -> None:
+    case, scored = paper[1], of(paper[1], "mot/round-1/evaluate")
+    single = scored.amount.generated / (20_000 / 7.568097280)  # on one GPU
+    engine = case.ground.machine.eval.model_copy(update={"gpus_per_engine": 2, "model_args": {}})
+    for shards, starts, gpus in ((1, 1, 2), (4, 1, 8), (6, 2, 8)):
+        evaluation = case.ground.recipe.eval.model_copy(update={"shards": shards})
+        recipe = case.ground.recipe.model_copy(update={"eval": evaluation})
+        ground = dataclasses.replace(with_place(case, eval=engine).ground, recipe=recipe)
+        assert price(ground, scored.step).seconds == pytest.approx(180 * starts + single / gpus)
+
+
 def test_corpora_that_are_there_are_counted(place: Machine) -> None:
     before = runs.prepare(RECIPES / "boba200.yaml", place)
     store = Path(place.storage.runs) / ".store"
