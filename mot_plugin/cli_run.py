@@ -33,6 +33,9 @@ def run(
         typer.Option("--executor", metavar="serial|ray|slurm", help="Instead of what the machine file says"),
     ] = None,
     max_gpu_hours: MaxGpuHours = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Submit to Slurm and return; the same command without it watches")
+    ] = False,
 ) -> None:
     """Run recipes to their reports. Run them again to resume, or after a change: only what depends on it runs."""
     from mot_plugin import machine as machines
@@ -41,6 +44,8 @@ def run(
     files, place = [recipe_file(path) for path in recipe], machines.load(machine)
     if executor is not None:
         place = machines.with_executor(place, executor)
+    if detach and place.executor != "slurm":
+        raise FileError(f"--detach is for the executor slurm: {place.executor} runs nothing that nobody watches")
     given = several.arrange(files, place)
     if max_gpu_hours is not None:
         from mot_plugin import overview
@@ -49,7 +54,7 @@ def run(
         ready = [runs.prepare(one.path, place, one.recipe) for one in given]
         _refuse_dear(ready, overview.priced(ready), max_gpu_hours)
     try:
-        endings = several.run(given, place, view(plain=plain))
+        endings = several.run(given, place, view(plain=plain), detach=detach)
     except KeyboardInterrupt as stopped:  # what an executor leaves to go on without us, it says
         print(f"\n{str(stopped) or 'stopped; run the same command again to go on from here'}", file=sys.stderr)
         raise typer.Exit(130) from None

@@ -13,7 +13,7 @@ from mot_plugin import recipe as recipes
 from mot_plugin.blocks import OWN
 from mot_plugin.errors import MissingInput, MissingTool, StepFailed
 from mot_plugin.executors.known import EXECUTORS, refuse
-from mot_plugin.executors.work import Outcome, Work
+from mot_plugin.executors.work import Detached, Outcome, Work
 from mot_plugin.folder import Folder, store_of
 from mot_plugin.machine import Machine
 from mot_plugin.materials import Materials
@@ -72,10 +72,10 @@ def _judged(recipe: Recipe, machine: Machine, gathered: Materials, folder: Folde
     return Prepared(recipe, machine, gathered, folder, made, state.judge(made, store, folder.parts()), deciding)
 
 
-def run(recipe_path: Path, machine: Machine, view: View, goals: Iterable[str] = ()) -> Folder:
+def run(recipe_path: Path, machine: Machine, view: View, goals: Iterable[str] = (), *, detach: bool = False) -> Folder:
     """Run a recipe to its report; a finished one does nothing. `goals` are kinds of steps to stop at, `corpus` for example.
 
-    Raises MotError: bad files, missing things, failed steps.
+    Raises MotError: bad files, missing things, failed steps. With `detach`, Detached once everything is in a queue.
     """
     wanted = frozenset(goals)
     ready = replace(prepare(recipe_path, machine), goals=wanted)
@@ -90,7 +90,7 @@ def run(recipe_path: Path, machine: Machine, view: View, goals: Iterable[str] = 
             # Again, now that no other `run` can change it, and after every round that decides about the next one.
             ready = replace(_judged(ready.recipe, machine, ready.gathered, folder), goals=wanted)
             worked = worked or bool(ready.todo)
-            _go(ready, recipe_path, view, page)
+            _go(ready, recipe_path, view, page, detach=detach)
             if ready.deciding is None or ready.goals:
                 break
         if not ready.goals and not live.complete(folder, ready.plan.prints["report"]):
@@ -105,7 +105,7 @@ def run(recipe_path: Path, machine: Machine, view: View, goals: Iterable[str] = 
     return folder
 
 
-def _go(ready: Prepared, recipe_path: Path, view: View, page: live.Page) -> None:
+def _go(ready: Prepared, recipe_path: Path, view: View, page: live.Page, *, detach: bool) -> None:
     """Freeze this plan in the run folder and run what has to run of it. Raises StepFailed."""
     folder, machine = ready.folder, ready.machine
     store = _freeze(ready, recipe_path)
@@ -117,7 +117,15 @@ def _go(ready: Prepared, recipe_path: Path, view: View, page: live.Page) -> None
         view.watching(folder, ready.plan, ready.todo, store) as tell,
         nullcontext(tell) if ready.goals else live.following(page, tell) as told,
     ):
-        outcome = EXECUTORS[machine.executor](Work(folder.root.resolve(), ready.plan, machine, ready.todo), told)
+        work = Work(folder.root.resolve(), ready.plan, machine, ready.todo, detach)
+        try:
+            outcome = EXECUTORS[machine.executor](work, told)
+        except Detached as left:
+            if ready.deciding is None:
+                raise
+            raise Detached(
+                f"{left}\nThey end with {ready.deciding}, which says whether another round follows: run again after it."
+            ) from None
     if outcome.failed:
         raise StepFailed(describe(ready, outcome))
 

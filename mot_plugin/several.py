@@ -8,6 +8,7 @@ from pathlib import Path
 from mot_plugin import recipe as recipes
 from mot_plugin import run as runs
 from mot_plugin.errors import FileError, MotError
+from mot_plugin.executors.work import Detached
 from mot_plugin.folder import Folder, store_of
 from mot_plugin.machine import Machine
 from mot_plugin.recipe import Recipe
@@ -35,12 +36,14 @@ class Ending:
     """Run -> steps that were found done in its name."""
     code: int = 0
     why: str = ""
-    """Why it did not end well."""
+    """Why it did not end well, or did not end yet."""
+    left: bool = False
+    """It goes on in a queue, or waits for one that does."""
 
     @property
     def words(self) -> str:
         """`20 steps: 8 run, 12 reused (quickstart)`."""
-        if self.code:
+        if self.code or self.left:
             return self.why
         reused = self.steps - self.ran
         others = f" ({', '.join(f'{count} of {name}' for name, count in self.shared.items())})" if self.shared else ""
@@ -84,8 +87,11 @@ def _absolute(path: Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100  (as materials does: symbolic links as the user wrote them)
 
 
-def run(given: Sequence[Given], machine: Machine, view: View) -> list[Ending]:
-    """Run each to its report; what one needs and another makes is made once. A failed one stops only those that need it."""
+def run(given: Sequence[Given], machine: Machine, view: View, *, detach: bool = False) -> list[Ending]:
+    """Run each to its report; what one needs and another makes is made once. A failed one stops only those that need it.
+
+    With `detach` none is waited for: all is handed to a queue.
+    """
     if len(given) > 1:
         for one in given:
             _announce(one, machine)
@@ -98,15 +104,22 @@ def run(given: Sequence[Given], machine: Machine, view: View) -> list[Ending]:
         if lost:
             endings[name] = Ending(name, code=endings[lost[0]].code, why=f"not run: its teacher's run {lost[0]} failed")
             continue
-        endings[name] = _one(one, machine, view, alone=len(given) == 1)
+        waits = [earlier for earlier in one.after if endings[earlier].left]
+        if waits:
+            endings[name] = Ending(name, why=f"not submitted: its teacher's run {waits[0]} has to end first", left=True)
+            continue
+        endings[name] = _one(one, machine, view, alone=len(given) == 1, detach=detach)
     return list(endings.values())
 
 
-def _one(one: Given, machine: Machine, view: View, *, alone: bool) -> Ending:
+def _one(one: Given, machine: Machine, view: View, *, alone: bool, detach: bool) -> Ending:
     name = one.recipe.name
     before = _done(Folder(Path(machine.storage.runs) / name), machine)
     try:
-        folder = runs.run(one.path, machine, view)
+        folder = runs.run(one.path, machine, view, detach=detach)
+    except Detached as left:
+        view.remark(str(left))
+        return Ending(name, why=str(left).partition("\n")[0], left=True)
     except MotError as error:
         if alone:
             raise
@@ -156,7 +169,7 @@ def summary(endings: Sequence[Ending]) -> str:
     width = max(len(name) for name in (*(one.name for one in endings), *(["in all"] if len(endings) > 1 else [])))
     lines = [f"{one.name:<{width}}  {one.words}" for one in endings]
     well = [one for one in endings if not one.code]
-    if len(endings) > 1:
+    if len(endings) > 1 and not any(one.left for one in endings):
         steps, ran = sum(one.steps for one in well), sum(one.ran for one in well)
         lines.append(f"{'in all':<{width}}  {steps} steps: {ran} run, {steps - ran} reused")
         if len(well) < len(endings):

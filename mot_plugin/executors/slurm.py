@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mot_plugin.executors import slurm_queue
 from mot_plugin.executors.slurm_job import GONE, LEAVING, NEVER, Job, ending, log, name, sbatch, script
-from mot_plugin.executors.work import Outcome, Watcher, Work
+from mot_plugin.executors.work import Detached, Outcome, Watcher, Work
 from mot_plugin.folder import Folder
 from mot_plugin.step import Step
 from mot_plugin.store import Store
@@ -26,6 +26,12 @@ def run(work: Work, tell: Watcher) -> Outcome:
     before = {step: record.started for step, record in records.items() if record and record.state != "running"}
     try:
         submit(work, tell, ids)
+        if work.detach:
+            raise Detached(
+                f"{len(ids)} jobs are in Slurm's queue and run without being watched\n"
+                f"`mot-plugin status {work.folder}` shows how far they are; the same command without --detach watches them; "
+                f"`mot-plugin stop {work.folder}` cancels them."
+            )
         return _Watch(work, tell, ids, store, before).run()
     except KeyboardInterrupt:
         raise KeyboardInterrupt(

@@ -18,6 +18,10 @@ class Watcher(Protocol):
     def __call__(self, event: Event, step: Step, number: int, words: str = "") -> None: ...
 
 
+class Detached(Exception):
+    """Everything is in a queue that runs it without us, as was wished. `str()` says where, and how to watch it."""
+
+
 @dataclass(frozen=True)
 class Work:
     """A frozen run folder (absolute) and the steps of its plan that have to run, in an order that works."""
@@ -26,6 +30,8 @@ class Work:
     plan: Plan
     machine: Machine
     todo: Sequence[Step]
+    detach: bool = False
+    """Whether nobody wants to watch: raise Detached once everything is in the queue. For executors that have one."""
 
 
 @dataclass(frozen=True)

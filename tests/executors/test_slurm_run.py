@@ -99,8 +99,12 @@ def test_stop_from_another_shell(slurm: Cluster, world: World) -> None:
     submit = ("sbatch", "--parsable", "--output=/dev/null", "--wrap", "sleep 300")
     other = slurm.ask(*submit, "--job-name=mot-of-somebody-else").strip()
     world.fault("llamafactory-cli", "slow", match="anna", seconds=60)
+    left = world.mot("run", "tiny.yaml", "--machine", "machine.yaml", "--detach")
+    assert left.returncode == 0, left.stderr
+    assert "11 jobs are in Slurm's queue and run without being watched\n" in left.stdout
     process = world.start()
     wait_for(lambda: world.starts("llamafactory-cli", "anna"))
+    assert once(slurm, world)
     said = world.mot("stop", str(world.run_folder))
     assert said.returncode == 0, said.stderr
     assert "stopped process " in said.stdout
