@@ -32,7 +32,7 @@ study: install
 	$(BIN)/python recipes/quickstart/check.py runs
 
 test: install
-	bash packaging/system.sh bubblewrap chromium
+	bash packaging/system.sh bubblewrap chromium slurm-wlm munge
 	$(FAST)
 	$(PYTEST) -m "contract or process"
 
