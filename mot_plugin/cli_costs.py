@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mot_plugin.errors import FileError, MissingInput
-from mot_plugin.terminal import MachineFile, console, recipe_file
+from mot_plugin.terminal import console, recipe_file
 
 if TYPE_CHECKING:
     from mot_plugin.costs.scaling import Point
@@ -51,7 +51,10 @@ COUNTS = "8,16,32,64,128,256,512,1024"
 
 def scaling(
     recipe: Recipes,
-    machine: MachineFile = None,
+    machine: Annotated[
+        Path | None,
+        typer.Option("--machine", "-m", metavar="FILE", help="What a node is; one with 8 GPUs if not given"),
+    ] = None,
     gpus: Annotated[str, typer.Option("--gpus", metavar="N,N,...", help="How many there are, as whole nodes")] = COUNTS,
     widths: Annotated[
         str, typer.Option("--widths", metavar="N,N,...", help="GPUs of one training; the machine file's if not given")
