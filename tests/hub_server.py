@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parts = unquote(self.path.partition("?")[0]).strip("/").split("/")
         api = parts[:2] == ["api", "datasets"]
-        parts = parts[2:] if api else parts[1:]
+        parts = parts[2:] if api else parts[parts[0] == "datasets" :]  # a model's files have no such first word
         repo, rest = "/".join(parts[:2]), parts[2:]
         if repo not in self.of.repos:
             self.answer(404, b"", {"X-Error-Code": "RepoNotFound"})

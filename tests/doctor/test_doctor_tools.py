@@ -62,6 +62,23 @@ def test_scorers_must_be_where_lm_eval_is(place: Place, venv: Venv) -> None:
     assert wrong.remedy.startswith(f"{venv.python} -m pip install mot-plugin==")
 
 
+def test_engines_for_gpus(place: Place, venv: Venv) -> None:
+    place.program("nvidia-smi", "printf 'NVIDIA H100, 81559, 81000\\nNVIDIA H100, 81559, 81000\\n'")
+    venv.has(lm_eval="0.4.13", mot_plugin="0.1.0", torch="2.13.0+cpu")
+    place.machine(gpus=2, train={"use_cpu": False, "per_device_train_batch_size": 1})
+    place.machine(eval={"engine": "vllm"}, tools={"lm_eval": {"command": [venv.command("lm_eval")]}})
+    told = place.told()
+    wrong = told["vllm beside lm_eval"]
+    assert (wrong.level, wrong.code) == ("error", 5)
+    assert wrong.remedy.startswith(f"{venv.python} -m pip install 'vllm>=0.28,<0.34', or name vLLM's own environment")
+    wrong = told["torch"]
+    assert (wrong.level, wrong.code) == ("error", 5)
+    assert wrong.found.startswith("2.13.0+cpu in ")
+    assert "--force-reinstall torch==2.13.0" in wrong.remedy
+    venv.has(vllm="0.32.0", transformers="5.16.1")
+    assert "vllm beside lm_eval" not in place.told()
+
+
 def test_an_environment_that_cannot_be_asked(place: Place, venv: Venv) -> None:
     program = venv.command("mergekit-yaml")
     venv.python.unlink()
