@@ -55,7 +55,7 @@ class Tool(_Block):
     conda: Word | None = None
     """Prefix (folder) of a conda environment. Its own activation scripts are not run."""
     container: Container | None = None
-    module: Annotated[list[Word], Field(min_length=1)] | Word | None = None
+    module: Annotated[list[Word], Field(min_length=1)] | None = None
     """What to `module load` in a login shell before it."""
     env: dict[str, str] = {}
 
@@ -89,7 +89,7 @@ def started(name: str, tool: Tool, *, gpus: bool) -> Started:
     if tool.container is not None:
         return Started(command=[*_container(tool.container, gpus=gpus), name], env=tool.env)
     if tool.module is not None:
-        load = f'module load {shlex.join(modules(tool))} && exec "$@"'
+        load = f'module load {shlex.join(tool.module)} && exec "$@"'
         return Started(command=["bash", "-lc", load, "bash", name], env=tool.env)
     return Started(command=tool.command or [name], env=tool.env)
 
@@ -102,11 +102,6 @@ def contained(tools: Iterable[Tool]) -> bool:
 def outlives(tools: Iterable[Tool]) -> bool:
     """Whether a program of theirs may go on when the command that we started has been killed."""
     return any(tool.container is not None and tool.container.runtime == "podman" for tool in tools)
-
-
-def modules(tool: Tool) -> list[str]:
-    """The names of a module line."""
-    return [tool.module] if isinstance(tool.module, str) else list(tool.module or ())
 
 
 def _container(container: Container, *, gpus: bool) -> list[str]:

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from mot_plugin.environments import Tool, modules
+from mot_plugin.environments import Tool
 from mot_plugin.machine import Machine
 
 _SECONDS = 60
@@ -29,7 +29,7 @@ def _lost(machine: Machine, name: str, locate: Callable[[str], str | None]) -> I
     elif tool.container is not None and (image := tool.container.file) is not None and not Path(image).exists():
         yield f"{key}.container.image: {image} is not there"
     elif tool.module is not None and (wrong := _behind(command, {**os.environ, **machine.env, **tool.env})):
-        yield f"{key}.module: {' '.join(modules(tool))}: {wrong}"
+        yield f"{key}.module: {' '.join(tool.module)}: {wrong}"
 
 
 def _in_folder(key: str, folder: Path, name: str) -> Iterator[str]:

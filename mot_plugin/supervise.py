@@ -193,7 +193,7 @@ class _Attempts:
         path = extra.get("PATH", os.environ.get("PATH", os.defpath))
         if command.tool != OWN and (first := neighbours_first(prefix[0], path)) != path:
             extra["PATH"] = first
-            if self.step.gpus:
+            if self.step.gpus or "FORCE_TORCHRUN" in extra:
                 variables += f"PATH={shlex.quote(first.partition(os.pathsep)[0])}{os.pathsep}$PATH "
         pasted = f"cd {shlex.quote(str(self.folder.root))} && {variables}{shlex.join([shown, *options, *rest])}"
         argv, extra[MARK] = [*prefix, *rest], str(self.folder.work(self.step.name))

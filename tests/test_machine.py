@@ -80,6 +80,22 @@ MISTAKES = {
         "name: x\ntools:\n  lm_eval: {command: srun lm_eval}",
         ["line 3    tools.lm_eval.command: must be a list, got 'srun lm_eval'"],
     ),
+    "a tool in two places": (
+        "name: x\ntools:\n  lm_eval:\n    venv: /opt/a\n    conda: /opt/b",
+        ["line 3    tools.lm_eval: has venv and conda: one of them"],
+    ),
+    "docker": (
+        "name: x\ntools:\n  vllm:\n    container:\n      image: vllm\n      runtime: docker",
+        [
+            "line 6    tools.vllm.container.runtime: docker's daemon keeps a container running when the step that started it "
+            "is killed; podman takes the same images and flags"
+        ],
+    ),
+    "a container without an image": (
+        "name: x\ntools:\n  vllm: {container: {runtime: podman}}",
+        ["line 3    tools.vllm.container.image: missing"],
+    ),
+    "no module": ("name: x\ntools:\n  vllm: {module: []}", ["line 3    tools.vllm.module: needs at least 1, got []"]),
     "engines that repeat each other": (
         "name: x\neval:\n  engine: vllm\n  model_args:\n    seed: 1\n    data_parallel_size: 8",
         [
