@@ -74,7 +74,10 @@ class Hand:
         """Ask its supervisor, or whatever runs, to stop. Does not wait."""
         import ray
 
-        for task in self.tasks:
+        _, running = ray.wait(self.tasks, num_returns=len(self.tasks), timeout=0)
+        for task in (
+            running
+        ):  # one that has ended must not be cancelled: Ray 2.60 may take that for a fault of its own and abort us
             with suppress(ray.exceptions.RayError, ValueError):
                 ray.cancel(task, force=False)
 

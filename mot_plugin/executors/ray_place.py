@@ -3,17 +3,17 @@
 import importlib.metadata
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from mot_plugin.errors import FileError
+from mot_plugin.executors import ray_guard
 from mot_plugin.machine import Machine
 from mot_plugin.step import Step
 
@@ -55,23 +55,41 @@ def connected(machine: Machine) -> Iterator[None]:
     if address is not None:
         _try(address)
     heard = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal is told to all that Ray starts, too: we tell them
-    folder = tempfile.mkdtemp(prefix="mot-ray-") if address is None else None
+    with _folder() if address is None else nullcontext("") as folder:
+        # A closed terminal is told to all that Ray starts, too: who has to stop, we say.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            ray.init(**_wanted(machine, folder), log_to_driver=False, logging_level=logging.CRITICAL)
+            for number, handler in heard.items():  # it hears SIGTERM in its own way
+                signal.signal(number, handler)
+            yield
+        finally:
+            ray.shutdown()
+            for number, handler in heard.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def _folder() -> Iterator[str]:
+    """For a local Ray's files, guarded: what belongs to it ends when we do, and the folder is deleted."""
+    folder = tempfile.mkdtemp(prefix="mot-ray-")
+    guard = subprocess.Popen(
+        [sys.executable, "-I", "-S", ray_guard.__file__, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert guard.stdin is not None
     try:
-        ray.init(**_wanted(machine, folder), log_to_driver=False, logging_level=logging.CRITICAL)
-        for number, handler in heard.items():  # it hears SIGTERM in its own way
-            signal.signal(number, handler)
-        yield
+        yield folder
     finally:
-        ray.shutdown()
-        for number, handler in heard.items():
-            signal.signal(number, handler)
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+        guard.stdin.close()
+        guard.wait()
 
 
-def _wanted(machine: Machine, folder: str | None) -> dict[str, Any]:
-    if folder is None:
+def _wanted(machine: Machine, folder: str) -> dict[str, Any]:
+    if not folder:
         return {"address": machine.ray.address}
     # A folder of its own: in Ray's usual one, a step that uses Ray itself would find and join this cluster.
     return {
