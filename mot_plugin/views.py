@@ -66,7 +66,7 @@ class PlainView:
             words = {
                 "start": words,
                 "done": glance.result(folder, step),
-                "failed": (record.error or "") if record else "",
+                "failed": words.partition("\n")[0] or (record.error if record else None) or "",
                 "blocked": "waits for a failed step",
             }.get(event, words)
             took = f" in {record.seconds:.1f} s" if event == "done" and record and record.seconds is not None else ""

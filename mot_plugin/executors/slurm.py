@@ -169,7 +169,7 @@ class _Watch:
             patience = {"COMPLETED": LATE_SECONDS, "FAILED": self._polls(2), GONE: self._polls(2)}.get(state, 0.0)
             if time.monotonic() - since < patience:
                 return False
-            said = self._reason(step, state, said)
+            said = self._reason(step, state, said if new else None)
         self.failed[step.name] = said
         self.tell("failed", step, number, said)
         return True

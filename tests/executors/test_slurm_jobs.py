@@ -161,6 +161,19 @@ def test_what_slurm_refuses(slurm: Cluster, world: World) -> None:
 
 
 @pytest.mark.process
+def test_a_prologue_that_fails(slurm: Cluster, world: World) -> None:
+    """No supervisor could say a word: what the job itself said is shown."""
+    world.edit(lambda machine: machine["slurm"].update(prologue=["echo no such module >&2; exit 7"]), "machine.yaml")
+    ended = world.run()
+    assert ended.returncode == 3
+    number = jobs(slurm, world)["base/student"][0]["id"]
+    assert f"failed  base/student: Slurm job {number} ended: it failed, and the step left no word" in ended.stdout
+    assert "last lines:\n    no such module\n" in ended.stderr
+    assert "10 more wait for it: " in ended.stderr
+    calm(slurm, world)
+
+
+@pytest.mark.process
 def test_no_slurm_here(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "bash").symlink_to("/bin/bash")
