@@ -29,12 +29,10 @@ def check(context: Context) -> Iterator[Finding]:
     for name in sorted({name for step in context.todo for name in step.inputs}):
         where = ready.plan.links.get(name, name)
         if name in absent:
-            yield error(
-                name.removeprefix("inputs/"),
-                f"{where} is not there",
-                "put it there, or mend its path in the recipe",
-                MissingInput,
-            )
+            plain = name.removeprefix("inputs/")
+            teacher = ready.recipe.teachers.get(plain.removeprefix("teachers/"))
+            first = "run its recipe first" if teacher and teacher.run else "put it there"
+            yield error(plain, f"{where} is not there", f"{first}, or mend its path in the recipe", MissingInput)
     if not absent:
         yield ok("inputs", "all that the recipe names is there")
     student = ready.plan.links.get("inputs/student")

@@ -28,16 +28,21 @@ class Wanted:
     revision: str | None
     kind: str
     file: str
+    tasks: tuple[str, ...] = ()
+    """Tasks whose problems it has."""
     local: Path | None = None
     """Where a copy may lie: a folder of this name, or a file with one of a table's endings."""
 
     @property
     def remedy(self) -> str:
         """How it gets here where there is a network."""
+        if self.tasks:
+            to = self.local.parent if self.local else "DIR"
+            then = "" if self.local else ", and name DIR as storage.datasets in the machine file"
+            return f"where there is a network: mot-plugin fetch {' '.join(self.tasks)} --to {to}{then}"
         data = " --repo-type dataset" if self.kind == "dataset" else ""
         at = f" --revision {self.revision}" if self.revision else ""
-        to = f" --local-dir {self.local}" if self.local else ""
-        return f"where there is a network: hf download{data} {self.repo}{at}{to}"
+        return f"where there is a network: hf download{data} {self.repo}{at}"
 
 
 def check(context: Context) -> Iterator[Finding]:
@@ -73,7 +78,9 @@ def wanted(context: Context) -> Iterator[Wanted]:
         for data in fetching.data_sets(sorted(tasks), catalogue.files())[0]:
             local = Path(copies).resolve() / data.folder if copies else None
             what = f"data of {', '.join(data.tasks)}"
-            yield Wanted(what, data.hub, data.revision, "dataset", data.files[0] if data.files else _ANY, local)
+            yield Wanted(
+                what, data.hub, data.revision, "dataset", data.files[0] if data.files else _ANY, data.tasks, local
+            )
 
 
 def _model(what: str, model: str) -> Wanted:

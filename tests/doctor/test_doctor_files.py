@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from doctor_place import Place
+from live_world import SAMPLING, write_sums
 
 from mot_plugin.doctor.lengths import context_length
 
@@ -67,6 +68,27 @@ def test_traces_that_are_not_there(place: Place) -> None:
     (place.world.root / "anna.jsonl").unlink()
     wrong = place.told()["traces/anna.jsonl"]
     assert (wrong.level, wrong.found) == ("error", f"{place.world.root / 'anna.jsonl'} is not there")
+
+
+def test_a_copy_of_a_benchmark_that_is_not_there(place: Place) -> None:
+    (place.world.root / "benchmarks" / "aime25.jsonl").unlink()
+    wrong = place.told()["data of mot_aime25"]
+    assert (wrong.level, wrong.code) == ("error", 6)
+    assert wrong.found == f"no copy of math-ai/aime25: {place.world.root}/benchmarks/aime25 is not there"
+    fetch = f"mot-plugin fetch mot_aime25 --to {place.world.root}/benchmarks"
+    assert wrong.remedy == f"where there is a network: {fetch}"
+
+
+def test_a_teacher_that_has_not_been_trained(place: Place) -> None:
+    def taught(data: dict[str, Any]) -> None:
+        data["teachers"]["anna"] = {"run": "runs/other"}
+        data["source"] = {"file": "sums.jsonl", "columns": {"problem": "q"}, "decontaminate": []}
+        data["sampling"] = SAMPLING
+
+    write_sums(place.world, range(2))
+    place.world.edit(taught)
+    wrong = place.told()["teachers/anna"]
+    assert (wrong.level, wrong.remedy) == ("error", "run its recipe first, or mend its path in the recipe")
 
 
 def test_rows_longer_than_the_students_context(place: Place) -> None:
