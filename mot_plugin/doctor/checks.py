@@ -23,10 +23,11 @@ from mot_plugin.doctor import (
 )
 from mot_plugin.doctor.context import Context
 from mot_plugin.doctor.finding import Finding, error
-from mot_plugin.errors import FileError
+from mot_plugin.errors import FileError, MotError
 from mot_plugin.machine import Machine
 
-CHECKS: tuple[tuple[str, Callable[[Context], Iterator[Finding]]], ...] = (
+Check = Callable[[Context], Iterator[Finding]]
+CHECKS: tuple[tuple[str, Check], ...] = (
     ("files", files.check),
     ("tools", tools.check),
     ("training", training.check),
@@ -71,7 +72,18 @@ def examine(recipe: Path | None, machine: Path | None, executor: str | None = No
         return
     looked_at = context.gather(place, ready)
     for family, check in CHECKS:
-        yield from ((family, finding) for finding in check(looked_at))
+        yield from ((family, finding) for finding in _all(family, check, looked_at))
+
+
+def _all(family: str, check: Check, looked_at: Context) -> Iterator[Finding]:
+    """What one family finds; a file that it cannot read is a finding, and ends it alone."""
+    try:
+        yield from check(looked_at)
+    except MotError as wrong:
+        yield error(family, f"{wrong}\nthe rest of it is not looked at before", "mend that file", type(wrong))
+    except OSError as wrong:
+        said = f"{wrong.filename or 'a file'}: {wrong.strerror or wrong}"
+        yield error(family, f"{said}\nthe rest of it is not looked at before", "mend that file, or who may read it")
 
 
 def _machine(file: Path | None, executor: str | None, wrong: list[Finding]) -> Machine | None:

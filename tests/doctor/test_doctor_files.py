@@ -64,6 +64,16 @@ def test_a_student_without_some_of_its_files(place: Place) -> None:
     assert wrong.remedy.startswith("copy them there; of a hub model: hf download MODEL --local-dir ")
 
 
+def test_a_file_that_cannot_be_read_ends_one_family_only(place: Place) -> None:
+    (place.world.root / "student" / "tokenizer_config.json").write_text("{")
+    (place.world.root / "student" / "chat_template.jinja").unlink()
+    told = place.told()
+    assert "tokenizer_config.json: not readable as JSON" in told["files"].found
+    assert "tokenizer_config.json is not JSON" in told["chat template"].found
+    assert told["files"].level == told["chat template"].level == "error"
+    assert told["loopback"].level == "ok"
+
+
 def test_traces_that_are_not_there(place: Place) -> None:
     (place.world.root / "anna.jsonl").unlink()
     wrong = place.told()["traces/anna.jsonl"]
