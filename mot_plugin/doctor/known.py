@@ -34,7 +34,7 @@ BAD = (
     *(Bad("python", "<3.11", f"{name} needs Python 3.11", "", {name: ">=0"}) for name in ("llamafactory", "vllm")),
     Bad("transformers", ">5.6.0", "LLaMA-Factory 0.9.5 ends at its start with it", "transformers==5.5.4", _LF),
     Bad("transformers", "<4.55", "LLaMA-Factory 0.9.5 ends at its start with it", "transformers==5.5.4", _LF),
-    Bad("transformers", "==4.57.0", "LLaMA-Factory 0.9.5 refuses it", "transformers==5.5.4", _LF),
+    Bad("transformers", "==4.57.0", "LLaMA-Factory's requirements exclude it", "transformers==5.5.4", _LF, "warning"),
     Bad(
         "transformers",
         "==5.6.0",

@@ -1,7 +1,9 @@
 """Tools and their versions, each in the environment that its own command starts."""
 
+import re
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 from doctor_place import Place, Venv
@@ -156,6 +158,16 @@ def test_what_was_tried_works() -> None:
     cuda = {"torch": "2.13.0", "torchvision": "0.28.0", "torchaudio": "2.11.0", "llamafactory": "0.9.5"}
     assert list(known.troubles({**cuda, "transformers": "5.5.4", "flash-attn": "2.8.3"})) == []
     assert list(known.troubles({"vllm": "0.33.0", "transformers": "5.20.2", "torch": "2.14.0"})) == []
+
+
+def test_remedies_are_the_pinned_versions() -> None:
+    file = Path(__file__).parents[2] / "constraints" / "tools.txt"
+    lines = file.read_text(encoding="utf-8").lower().replace("_", "-").split("\n")
+    pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    assert all(known.within(pins[name], said) for name, said in known.TRIED.items() if name in pins)
+    taken = {bad.take for bad in known.BAD if re.fullmatch(r"[\w-]+==[\d.]+", bad.take)}
+    assert len(taken) > 5
+    assert {take for take in taken if pins[take.partition("==")[0]] != take.partition("==")[2]} == set()
 
 
 def test_what_a_training_asks_for_besides(place: Place, venv: Venv) -> None:
