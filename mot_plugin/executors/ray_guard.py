@@ -19,9 +19,10 @@ def main(folder: str) -> None:
     """Wait for the driver's end, then end what is left and delete the folder."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    driver = os.getppid()
     sys.stdin.read()
     until = time.monotonic() + GRACE_SECONDS
-    while left := holders(folder):
+    while left := holders(folder) - {driver}:  # it may end in its own time
         if time.monotonic() > until:
             for pid in left:
                 with suppress(ProcessLookupError):
