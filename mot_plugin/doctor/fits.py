@@ -116,15 +116,19 @@ def _merge(context: Context, weights: float) -> Finding:
     """mergekit reads all branches of a tensor at once, and the system keeps what it has read as long as there is room."""
     assert context.recipe is not None
     count = len(context.recipe.teachers) + 1
-    free = available()
-    need = count * 2 * weights
-    said = f"{count} models in bfloat16 are {in_words(need)}"
-    if free is None or not context.local:
+    asked = context.machine.takes("merge").memory_gb
+    free = round(asked * 1e9) if asked else available() if context.local else None
+    place = context.machine.train
+    sharded = place.get("deepspeed") or place.get("fsdp")  # else a training saves float32
+    need = count * (2 if sharded else 4) * weights
+    said = f"{count} models in {'bfloat16' if sharded else 'float32'} are {in_words(need)}"
+    if free is None:
         return unknown("memory to merge", f"{said}; what is free where it runs is not to be seen from here")
+    whose = "are asked for (steps.merge.memory_gb)" if asked else "are free"
     if need <= free:
-        return ok("memory to merge", f"{said}, {in_words(free)} are free")
+        return ok("memory to merge", f"{said}, {in_words(free)} {whose}")
     hint = "write `merge: {engine: stream}` in the machine file (the same bits in little memory), or free memory"
-    return warning("memory to merge", f"{said}, only {in_words(free)} are free: it would be slow, or be killed", hint)
+    return warning("memory to merge", f"{said}, only {in_words(free)} {whose}: it would be slow, or be killed", hint)
 
 
 def available() -> int | None:

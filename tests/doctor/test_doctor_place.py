@@ -297,6 +297,12 @@ def test_slurm_without_the_partition_or_the_gpus(place: Place) -> None:
     assert told["steps.train"].found == "2 GPUs on 2 of 2 such nodes in the cluster"
     assert told["GPUs"].level == told["memory to train"].level == "unknown", "a login node has none"
     assert told["file system of runs"].level == "warning"
+    assert told["memory to merge"].level == "unknown"
+    place.config(**EIGHT_BILLION)
+    place.machine(steps={"train": {"nodes": 2}, "merge": {"memory_gb": 32}})
+    wrong = place.told()["memory to merge"]
+    assert wrong.level == "warning"
+    assert "only 29.8 GiB are asked for (steps.merge.memory_gb)" in wrong.found
     place.machine(slurm={"partition": "cpu"})
     wrong = place.told()["steps.train"]
     assert (wrong.level, wrong.found) == ("error", "2 nodes with 2 GPUs, and partition cpu has 0")
