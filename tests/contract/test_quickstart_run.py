@@ -11,6 +11,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from weighing import tensors, winners
+
+from mot_plugin import machine as machines
+from mot_plugin import overview
+from mot_plugin import run as runs
+from mot_plugin.costs import disk
+from mot_plugin.costs.calibrate import calibrate
+from mot_plugin.costs.observe import observe
+from mot_plugin.folder import Folder
 
 TOOLS = ("llamafactory-cli", "mergekit-yaml", "lm_eval")
 ABSENT = [tool for tool in TOOLS if not (Path(sys.executable).parent / tool).exists()]
@@ -73,6 +82,20 @@ def test_the_real_tools_make_a_student(undisturbed: Path) -> None:
     }
     scores = (run / "report" / "scores.csv").read_text(encoding="utf-8").splitlines()
     assert len(scores) == 1 + 2 * 6, "two rounds, six metrics"
+
+
+def test_the_cost_model_knows_its_bytes_and_learns_its_times(undisturbed: Path, tmp_path: Path) -> None:
+    run = undisturbed / "runs" / "quickstart"
+    place = machines.load(undisturbed / "processor.yaml")
+    nowhere = place.model_copy(update={"storage": place.storage.model_copy(update={"runs": str(tmp_path / "runs")})})
+    before = runs.prepare(undisturbed / "quickstart.yaml", nowhere)
+    case = overview.case_of(before)
+    found = disk.mark(disk.loads(case.ground, before.plan, case.todo, winner=winners(run, before.plan)))
+    assert tensors(undisturbed / "runs") == found.stays
+    made = calibrate(observe(Folder(run)), place.costs)
+    assert {"train", "evaluate", "merge"} <= {kind.kind for kind in made.kinds}
+    for kind in made.kinds:
+        assert kind.after == pytest.approx(kind.measured, rel=0.1, abs=0.1), kind
 
 
 def test_killed_in_a_branch_and_resumed_it_is_the_same(undisturbed: Path, tmp_path: Path) -> None:

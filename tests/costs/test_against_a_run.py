@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import weighing
 from fake_world import FAKES, TOOLS, World, make_world
+from weighing import tensors, winners
 
 from mot_plugin import machine as machines
 from mot_plugin import run as runs
@@ -19,9 +21,8 @@ from mot_plugin.costs.ground import ground
 from mot_plugin.costs.observe import observe
 from mot_plugin.folder import Folder
 from mot_plugin.run import Prepared
-from mot_plugin.step import Step
 
-WEIGH = Path(__file__).parent / "weigh.py"
+WEIGH = Path(weighing.__file__)
 
 
 def everything(recipe: dict[str, Any]) -> None:
@@ -32,7 +33,7 @@ def everything(recipe: dict[str, Any]) -> None:
     }
 
 
-def weighing(world: World) -> None:
+def weigh_everything(world: World) -> None:
     command = [sys.executable, str(WEIGH), str(world.root / "weights.jsonl")]
     tools = {tool: {"command": [*command, str(FAKES / tool)]} for tool in TOOLS}
     world.edit(lambda machine: machine.update(tools=tools), "machine.yaml")
@@ -42,7 +43,7 @@ def weighing(world: World) -> None:
 def planned(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Prepared]:
     """A world that weighs, and its plan before anything ran."""
     world = make_world(tmp_path_factory.mktemp("disk") / "world", rounds=2)
-    weighing(world)
+    weigh_everything(world)
     world.edit(everything)
     return world, prepared(world)
 
@@ -69,26 +70,10 @@ def loads(ready: Prepared, winner: disk.Winner | None = None) -> list[Load]:
     return disk.loads(stands_on, ready.plan, todo, winner=winner)
 
 
-def winners(world: World, ready: Prepared) -> disk.Winner:
-    """What the choices of a finished run were."""
-    kinds = {step.name: step.kind for step in ready.plan.steps}
-
-    def of(step: Step) -> tuple[str, int]:
-        choice = json.loads((world.run_folder / "artifacts" / step.name / "choice.json").read_bytes())
-        models = [need for need in step.needs if kinds[need] in ("train", "merge", "select")]
-        if choice["step"] is not None:  # a checkpoint of the training
-            every = sorted(row["step"] for row in choice["considered"])
-            return models[0], every.index(choice["step"])
-        this = f"mot/round-{choice['round']}/merge"
-        return (this if this in models else models[-1]), 0
-
-    return of
-
-
 @pytest.mark.process
 def test_the_disk_is_as_full_as_the_plan_says_at_every_moment(ran: tuple[World, Prepared]) -> None:
     world, before = ran
-    found = disk.mark(loads(before, winners(world, before)))
+    found = disk.mark(loads(before, winners(world.run_folder, before.plan)))
     course, seen = dict(found.course), list[tuple[str, float]]()
     for line in (world.root / "weights.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
@@ -103,15 +88,13 @@ def test_the_disk_is_as_full_as_the_plan_says_at_every_moment(ran: tuple[World, 
     assert len(works) == 9
     assert works == [(name, course[name]) for name, _ in works]
     assert max(size for _, size in seen) == found.peak
-    from weigh import tensors
-
     assert tensors(world.runs) == found.stays
 
 
 @pytest.mark.process
 def test_without_knowing_the_winners_it_is_an_upper_bound(ran: tuple[World, Prepared]) -> None:
     world, before = ran
-    known, unknown = (disk.mark(loads(before, winner)) for winner in (winners(world, before), None))
+    known, unknown = (disk.mark(loads(before, winner)) for winner in (winners(world.run_folder, before.plan), None))
     model = 2440 * 4
     assert known.peak <= unknown.peak <= known.peak + model
     assert unknown.peak <= disk_bound.bound(loads(before))
@@ -121,10 +104,10 @@ def test_without_knowing_the_winners_it_is_an_upper_bound(ran: tuple[World, Prep
 def test_what_is_done_weighs_on_and_what_nobody_reads_is_gone(ran: tuple[World, Prepared]) -> None:
     world, before = ran
     after = prepared(world)
-    found = disk.mark(loads(after, winners(world, before)))
+    found = disk.mark(loads(after, winners(world.run_folder, before.plan)))
     assert found.course == ()
     # All of it but the last models of unneeded steps: results, kept ones, the student.
-    assert found == Mark(found.stays, "", disk.mark(loads(before, winners(world, before))).stays)
+    assert found == Mark(found.stays, "", disk.mark(loads(before, winners(world.run_folder, before.plan))).stays)
 
 
 @pytest.mark.process
