@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from mot_plugin.costs.estimate import Estimate
 
 INDENT = 13
+YEARS = 2
+"""From so many on, days say less."""
 _SCALES = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 
 
@@ -78,7 +80,7 @@ def size(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`12 days 5 h`, `20 h 30 min`, `12 min`, `41 s`."""
+    """`176 years`, `12 days 5 h`, `20 h 30 min`, `12 min`, `41 s`."""
     minutes, whole_hours = round(seconds / 60), round(seconds / 3600)
     if seconds < 90:
         return f"{seconds:.0f} s"
@@ -86,4 +88,6 @@ def duration(seconds: float) -> str:
         return f"{minutes} min"
     if whole_hours < 48:
         return f"{minutes // 60} h {minutes % 60} min"
-    return f"{whole_hours // 24} days {whole_hours % 24} h"
+    if whole_hours < YEARS * 365 * 24:
+        return f"{whole_hours // 24} days {whole_hours % 24} h"
+    return f"{whole_hours / 365 / 24:,.0f} years"

@@ -239,12 +239,8 @@ def test_every_task_has_as_many_problems_as_its_loader_insists_on() -> None:
 
 
 def test_numbers_as_people_say_them() -> None:
-    assert [words.duration(seconds) for seconds in (41, 700, 73_800, 1_055_000)] == [
-        "41 s",
-        "12 min",
-        "20 h 30 min",
-        "12 days 5 h",
-    ]
+    spans = {41: "41 s", 700: "12 min", 73_800: "20 h 30 min", 1_055_000: "12 days 5 h", 5.6e9: "178 years"}
+    assert {seconds: words.duration(seconds) for seconds in spans} == spans
     assert [words.count(value) for value in (9_840, 1.5e7, 1.4745e9)] == ["9,840", "15 million", "1.47 billion"]
     assert [words.size(value) for value in (4e3, 2.13e11, 2.69e12)] == ["4 kB", "213 GB", "2.69 TB"]
     assert [words.hours(value) for value in (2347.1, 92.61, 0.314)] == ["2,347", "92.6", "0.31"]
