@@ -48,12 +48,26 @@ def begin(tool: str) -> Fault:
         raise SystemExit(1)
     if fault.kind == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    if fault.kind.startswith("beside:"):
+        _wait_for_start(fault.kind.removeprefix("beside:"))
     if fault.kind == "grandchild":
         held = subprocess.Popen(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"])
         log("grandchild", tool, child=held.pid)
     print(f"{tool}: working", flush=True)
     time.sleep(0 if fault.kind == "hangs" else fault.seconds)  # that one sleeps later, once it has said something
     return fault
+
+
+def _wait_for_start(match: str) -> None:
+    """Go on once a tool has started whose command line has this part. Two that wait for each other run side by side."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        rows = [json.loads(line) for line in Path(os.environ["FAKE_LOG"]).read_text(encoding="utf-8").splitlines()]
+        if any(row["event"] == "start" and match in " ".join(row["argv"]) for row in rows):
+            return
+        time.sleep(0.1)
+    print(f"nothing like {match} ran beside this")
+    raise SystemExit(1)
 
 
 def disk_full(file: Path) -> None:
@@ -144,12 +158,14 @@ def _next(tool: str) -> Fault:
     file = os.environ.get("FAKE_FAULTS")
     if file is None or not Path(file).exists():
         return Fault()
-    faults = json.loads(Path(file).read_text(encoding="utf-8"))
-    for entry in faults:
-        if entry["tool"] == tool and entry["match"] in " ".join(sys.argv) and entry["times"] > 0:
-            entry["times"] -= 1
-            part = Path(f"{file}.{os.getpid()}")
-            part.write_text(json.dumps(faults), encoding="utf-8")
-            part.replace(file)
-            return Fault(entry["fault"], entry["seconds"])
+    with Path(f"{file}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        faults = json.loads(Path(file).read_text(encoding="utf-8"))
+        for entry in faults:
+            if entry["tool"] == tool and entry["match"] in " ".join(sys.argv) and entry["times"] > 0:
+                entry["times"] -= 1
+                part = Path(f"{file}.{os.getpid()}")
+                part.write_text(json.dumps(faults), encoding="utf-8")
+                part.replace(file)
+                return Fault(entry["fault"], entry["seconds"])
     return Fault()
