@@ -107,7 +107,7 @@ class _Watch:
     def run(self) -> Outcome:
         left = list(enumerate(self.work.todo, 1))
         while True:
-            jobs = {job.id: job for job in slurm_queue.listed()}
+            jobs = {job.id: job for job in slurm_queue.listed(slurm_queue.PATIENT_TRIES)}
             left = [(number, step) for number, step in left if not self._ended(number, step, jobs)]
             if not left:
                 return Outcome(self.failed, tuple(self.blocked))
@@ -161,6 +161,7 @@ class _Watch:
         new = record is not None and record.started != self.before.get(step.name)
         if self.store.whole(fingerprint) or (fresh and (new or state == "COMPLETED")):
             self.done.add(step.name)
+            Folder(self.work.folder).link(self.work.plan, step, self.store)  # the job may be that of another run
             self.tell("done", step, number)
             return True
         said = record.error if record is not None and (new or state == "FAILED") else None

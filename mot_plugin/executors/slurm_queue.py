@@ -1,5 +1,6 @@
 """Slurm's commands, started here and nowhere else. Its controller may be busy or away for a while: that is no failure."""
 
+import itertools
 import os
 import subprocess
 import time
@@ -11,6 +12,8 @@ from mot_plugin.executors.slurm_job import QUEUE, Job, read
 
 TRIES = 8
 """With doubling waits between them, from a second to a minute: two minutes in all."""
+PATIENT_TRIES = 36
+"""Of who only watches: half an hour."""
 _LONGEST = 60.0
 _PASSING = (
     "timed out",
@@ -55,22 +58,25 @@ def ask(argv: Iterable[str], said: str = "") -> str:
     raise (Silent if any(words in wrong.lower() for words in _PASSING) else Refused)(wrong)
 
 
-def patiently(act: Callable[[], _T], hiccup: Callable[[str], None] = lambda _: None) -> _T:
+def patiently(act: Callable[[], _T], hiccup: Callable[[str], None] = lambda _: None, tries: int = TRIES) -> _T:
     """Do it again while Slurm is silent. Raises Silent in the end."""
-    for number in range(TRIES):
+    for number in itertools.count(1):
         try:
             return act()
         except Silent as error:
-            if number == TRIES - 1:
-                raise
+            if number == tries:
+                raise Silent(
+                    f"Slurm has not answered {tries} times in a row: {error}\n"
+                    "What is in its queue stays there; run the same command again once it answers."
+                ) from None
             hiccup(str(error))
-            time.sleep(min(2.0**number, _LONGEST))
+            time.sleep(min(2.0 ** (number - 1), _LONGEST))
     raise AssertionError
 
 
-def listed() -> list[Job]:
+def listed(tries: int = TRIES) -> list[Job]:
     """All jobs of this user that Slurm still knows, also those that have ended."""
-    return patiently(lambda: read(ask(QUEUE)))
+    return patiently(lambda: read(ask(QUEUE)), tries=tries)
 
 
 def submit(argv: list[str], script: str, called: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,11 @@ def running(world: World, step: str) -> Callable[[], bool]:
 
 
 def calm(cluster: Cluster, world: World) -> None:
-    """Nothing of the run is left, and no GPU was ever given to two at once."""
+    """Nothing of the run is left, no GPU was ever given to two at once, and no command ended well twice."""
     until = time.monotonic() + 30
     while alive(cluster, world) or world.processes():
         assert time.monotonic() < until, (alive(cluster, world), world.processes())
         time.sleep(0.1)
     assert world.log("double") == []
+    ends = Counter((row["tool"], *row["argv"]) for row in world.log("end"))
+    assert set(ends.values()) <= {1}, ends

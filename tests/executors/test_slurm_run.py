@@ -94,6 +94,25 @@ def test_the_same_command_twice_at_once(slurm: Cluster, world: World, undisturbe
     calm(slurm, world)
 
 
+def test_two_runs_share_their_jobs(slurm: Cluster, world: World) -> None:
+    """The second one's steps wait for the first one's jobs; its own folder is whole in the end."""
+    world.edit(lambda recipe: recipe.update(name="twin"), to="twin.yaml")
+    both = ("run", "tiny.yaml", "twin.yaml", "--machine", "machine.yaml")
+    left = world.mot(*both, "--detach")
+    assert left.returncode == 0, left.stderr
+    first, second = (line.split() for line in left.stdout.rstrip().split("\n")[-2:])
+    assert first == "tiny 11 jobs are in Slurm's queue and run without being watched".split()
+    assert (second[0], second[2:]) == ("twin", first[2:])  # a step may be done by then
+    ended = world.mot(*both)
+    assert ended.returncode == 0, ended.stderr
+    assert set(jobs(slurm, world)) == set(prints(world))
+    assert len(jobs(slurm, world)[ANNA]) == len(jobs(slurm, world)[EVALUATE]) == 1
+    for name in prints(world):
+        assert (world.runs / "twin" / "artifacts" / name).is_dir()
+    assert (world.runs / "twin" / "student" / "README.md").is_file()
+    calm(slurm, world)
+
+
 def test_stop_from_another_shell(slurm: Cluster, world: World) -> None:
     """It ends the process that watches and this run's jobs, and no others."""
     submit = ("sbatch", "--parsable", "--output=/dev/null", "--wrap", "sleep 300")
