@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mot_plugin import fetching
 from mot_plugin.doctor.context import Context
-from mot_plugin.doctor.finding import Finding, error, ok
+from mot_plugin.doctor.finding import Finding, error, ok, warning
 from mot_plugin.doctor.weights import whole
 from mot_plugin.errors import MissingInput
 from mot_plugin.evals import catalogue
@@ -146,11 +146,8 @@ class _Hub:
                 "mend its name, or set HF_TOKEN",
             )
         except errors.EntryNotFoundError:
-            return (
-                None
-                if one.file == _ANY
-                else (f"it has no {one.file}", "mend the name of the file, or of the repository")
-            )
+            if one.file != _ANY:
+                return f"it has no {one.file}", "mend the name of the file, or of the repository"
         except (OSError, ValueError, httpx.HTTPError) as wrong:
             self._lost = f"{constants.ENDPOINT} does not answer ({type(wrong).__name__})"
             return self._lost, ""
@@ -158,12 +155,15 @@ class _Hub:
 
     def reached(self) -> Finding:
         """Whether it answers at all, where nothing of it is known to be needed."""
+        import httpx
         from huggingface_hub import constants
 
-        from mot_plugin.doctor.finding import warning
-
-        wrong = self.refuses(Wanted("hub", "openai-community/gpt2", None, "model", _ANY))
-        if wrong is None or not self._lost:
-            return ok("hub", f"{constants.ENDPOINT} answers")
         hint = "give recipes local folders and files, and storage.datasets in the machine file"
-        return warning("hub", f"{wrong[0]}: models and data sets must be here already", hint)
+        if constants.HF_HUB_OFFLINE:
+            return warning("hub", "HF_HUB_OFFLINE is set: models and data sets must be here already", hint)
+        try:
+            httpx.head(constants.ENDPOINT, timeout=SECONDS)
+        except (OSError, ValueError, httpx.HTTPError) as wrong:
+            said = f"{constants.ENDPOINT} does not answer ({type(wrong).__name__})"
+            return warning("hub", f"{said}: models and data sets must be here already", hint)
+        return ok("hub", f"{constants.ENDPOINT} answers")

@@ -33,9 +33,7 @@ def check(context: Context) -> Iterator[Finding]:
         yield error("sft.template", f"LLaMA-Factory has no template {named!r}{hint}", "mend `sft.template`", FileError)
         return
     if template is None or not template.readable:
-        why = (
-            f"LLaMA-Factory's {named} cannot be read" if known else "LLaMA-Factory's source is not to be seen from here"
-        )
+        why = f"LLaMA-Factory's {named} cannot be read" if known else "LLaMA-Factory's source cannot be seen"
         yield unknown("chat template", f"{why}: not compared with the student's own")
     if folder is None or not (folder / "tokenizer.json").is_file():
         yield unknown("chat template", "the student's tokenizer is not here", _fetch(recipe))
@@ -71,16 +69,13 @@ def _compared(recipe: Recipe, folder: Path, template: Template) -> Iterator[Find
     user = recipe.prompt.replace("{problem}", PROBLEM)
     prompt = template.prompt(user, recipe.sft.get("default_system"))
     row = (*prompt, *template.answer(ANSWER, thinking=thinking))
-    turns = [("user", user), ("assistant", ANSWER if thinking else ANSWER.rpartition("\n")[2])]
+    turns = [("user", user), ("assistant", ANSWER)]
     served = lengths.rendered(folder, turns[:1], generate=True), lengths.rendered(folder, turns)
     names, encode = lengths.special_tokens(folder), lengths.encoder(folder)
     stop = template.stop_words[0] if template.stop_words else names.get("eos_token", "")
     what = f"template {template.name}"
-    for part, trained, text in (("prompt", prompt, served[0]), ("row", row, served[1])):
-        if (
-            part == "row" and not thinking
-        ):  # the empty thought is the template's business, and differs with its settings
-            continue
+    parts = [("prompt", prompt, served[0]), ("row", row, served[1])]
+    for part, trained, text in parts if thinking else parts[:1]:  # an empty thought differs with a template's settings
         ours, theirs = ids(trained, encode, names), encode(text)
         end = encode(stop)[-1:] if stop and part == "row" else []
         if _until(ours, end) != _until(theirs, end):
@@ -93,6 +88,7 @@ def _compared(recipe: Recipe, folder: Path, template: Template) -> Iterator[Find
 
 
 def ids(pieces: tuple[Piece, ...], encode: Callable[[str], list[int]], names: dict[str, str]) -> list[int]:
+    """A row as LLaMA-Factory tokenizes it: piece by piece."""
     return [one for piece in pieces for one in encode(written(piece, names))]
 
 
@@ -101,6 +97,7 @@ def _text(pieces: tuple[Piece, ...], names: dict[str, str]) -> str:
 
 
 def written(piece: Piece, names: dict[str, str]) -> str:
+    """A piece as text; `names` are the tokenizer's special tokens, of which it may lack some."""
     if isinstance(piece, Named):
         return names.get(piece.token, "" if piece.token in ("bos_token", "eos_token") else piece.token)
     return piece

@@ -64,8 +64,8 @@ def _there(name: str, one: Environment) -> Finding:
         return error(name, f"no {package} {where}", f"{one.pip} {package}{_pin(package)}", MissingTool)
     if tried := known.untried(one.packages, package):
         return warning(name, f"{found} {where}; tried is {tried}", f"{one.pip} '{package}{tried}'")
-    beside = ", ".join(f"{other} {one.packages[other]}" for other in ("transformers", "torch") if other in one.packages)
-    return ok(name, f"{found}, {beside} {where}")
+    beside = [f"{other} {one.packages[other]}" for other in ("transformers", "torch") if other in one.packages]
+    return ok(name, f"{', '.join([found, *beside])} {where}")
 
 
 def _pin(package: str) -> str:
