@@ -11,6 +11,11 @@ from mot_plugin.errors import CheckFailed
 ADVICE = "Lower the learning rate, or look for a broken row in the corpus or NaN in the weights it started from."
 
 
+def _whole(norm: torch.Tensor) -> torch.Tensor:
+    """The norm of a gradient; of one that lies in pieces (FSDP), what all processes have of it together."""
+    return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+
+
 class StopOnNonFinite(TrainerCallback):
     """Raises CheckFailed, naming the step, before an update from gradients that are not finite is made.
 
@@ -29,7 +34,7 @@ class StopOnNonFinite(TrainerCallback):
         named = [(name, p.grad) for name, p in given["model"].named_parameters() if p.grad is not None]
         if not named:
             return
-        norms = torch.stack([torch.linalg.vector_norm(grad, dtype=torch.float32) for _, grad in named])
+        norms = torch.stack([_whole(torch.linalg.vector_norm(grad, dtype=torch.float32)) for _, grad in named])
         broken = (~torch.isfinite(norms)).nonzero().flatten().tolist()
         if broken:
             some = f" in {len(broken)} of {len(named)} tensors, first in {named[broken[0]][0]}"

@@ -1,11 +1,14 @@
-"""LLaMA-Factory's training in one of torchrun's processes, with accelerate's FSDP for GPUs at work on processors."""
+"""LLaMA-Factory's training with our callbacks in one of torchrun's processes, with FSDP for GPUs at work on processors."""
 
+import sys
 from typing import Any
 
 from accelerate import state
-from llamafactory.hparams.parser import read_args
 from llamafactory.train.tuner import run_exp
 from transformers import TrainerCallback
+
+from mot_plugin.training.launch import train
+from mot_plugin.training.options import Options
 
 begin = state.PartialState.__init__
 
@@ -27,4 +30,5 @@ class Say(TrainerCallback):
 
 if __name__ == "__main__":
     state.PartialState.__init__ = begin_as_on_gpus
-    run_exp(read_args(), callbacks=[Say()])
+    sys.argv.append(Options(probe=("columns",)).word)
+    train(lambda settings, callbacks: run_exp(settings, callbacks=[*callbacks, Say()]))

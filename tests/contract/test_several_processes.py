@@ -1,7 +1,7 @@
 """A branch trained by several processes, in every way that a machine file offers, against the same branch trained by one.
 
 Every training here takes the same two steps on the same rows. Rows are of different lengths, so an update that averages over
-rows, or over processes, differs from one that averages over tokens (paper, eq. 1) by a third of itself.
+rows, or over processes, differs from one that averages over tokens (paper, eq. 1) by a sixteenth of itself.
 """
 
 import json
@@ -32,7 +32,7 @@ BATCH, STEPS = 4, 2
 SECONDS = 400
 SAME = 1e-3
 """Largest difference to the one-process update, as a share of it. Measured: 1e-6 (DDP, ZeRO-2, FSDP), 1e-5 (ZeRO-3: it sums in
-another order); a third where tokens are averaged per process."""
+another order); 6e-2 where tokens are averaged per process."""
 
 pytestmark = [
     pytest.mark.contract,
