@@ -20,7 +20,7 @@ from pathlib import Path
 from mot_plugin import machine as machines
 from mot_plugin.blocks import OWN
 from mot_plugin.folder import Folder
-from mot_plugin.supervise import locate
+from mot_plugin.processes import locate
 
 
 def main(recipe: Path) -> None:

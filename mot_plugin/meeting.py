@@ -21,8 +21,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
+from mot_plugin.processes import die_with, tail
 from mot_plugin.store import replace_text
-from mot_plugin.supervise import die_with, tail
 
 GRACE_SECONDS = 15.0
 FAREWELL_SECONDS = 30.0

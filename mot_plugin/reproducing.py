@@ -9,13 +9,13 @@ from mot_plugin import run as runs
 from mot_plugin.errors import CheckFailed, FileError, MissingInput
 from mot_plugin.folder import point
 from mot_plugin.machine import Machine
+from mot_plugin.processes import locate
 from mot_plugin.run import Prepared
 from mot_plugin.shipment import SHIP, place_of
 from mot_plugin.shipping import provenance, versions
 from mot_plugin.shipping.provenance import Provenance
 from mot_plugin.shipping.ship import commit
 from mot_plugin.step import MISSING
-from mot_plugin.supervise import locate
 from mot_plugin.tools.call import Call, Command
 from mot_plugin.views import View
 

@@ -19,11 +19,12 @@ from mot_plugin.machine import Machine
 from mot_plugin.materials import Materials
 from mot_plugin.pages import live
 from mot_plugin.plan import plan as make_plan
+from mot_plugin.processes import disk_full_in_words, locate, tail
 from mot_plugin.recipe import Recipe
 from mot_plugin.state import Status
 from mot_plugin.step import MISSING, Plan, Step
 from mot_plugin.store import Store
-from mot_plugin.supervise import collect, disk_full_in_words, locate, tail
+from mot_plugin.supervise import collect
 from mot_plugin.tools.call import beside
 from mot_plugin.views import View
 

@@ -1,50 +1,39 @@
 """`mot-plugin exec RUN STEP`: run one step, wherever an executor put it. It dies with its parent, its commands with it."""
 
-import ctypes
-import errno
 import os
 import resource
-import shlex
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from mot_plugin import claims, environments, spread, state
+from mot_plugin import claims, environments, starting, state
 from mot_plugin.blocks import OWN
 from mot_plugin.errors import CheckFailed, FileError, RunConflict, StepFailed
 from mot_plugin.folder import Folder, point
 from mot_plugin.machine import Machine
+from mot_plugin.processes import die_with, disk_full_in_words, end_leftovers, locate, tail
 from mot_plugin.shipping import versions
 from mot_plugin.step import Plan, Step
 from mot_plugin.store import Record, Store
 from mot_plugin.tools import llamafactory, lm_eval, mergekit, vllm
 from mot_plugin.tools.advice import FREE_SPACE, Advice, advise
-from mot_plugin.tools.call import BINDS, Command, beside, filled, neighbours_first, outermost
+from mot_plugin.tools.call import Command
 
 GRACE_SECONDS = 20
-LEFTOVER_TRIES = 40
 FULL_BYTES = 2**20
 """A disk with less free space is full: then the log lacks the very words that would say so."""
-MARK = "MOT_PLUGIN_STEP"
-"""Environment variable of a step's commands and of all that they start: the folder that the step writes into."""
-SUPERVISOR = "MOT_PLUGIN_SUPERVISOR"
-"""And its supervisor's process number."""
 FILLS_MEMORY = ("merge", "mix")
 """Kinds that read whole models into a computer's memory: one of them at a time there, whoever placed them."""
 FINAL = (CheckFailed.exit_code, FileError.exit_code)
 """Exit codes of our own commands that the same attempt would only repeat."""
 
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)  # loaded here: between fork and exec is no time to load anything
 _ADVICE: dict[str, Advice] = {tool.TOOL: tool.ADVICE for tool in (llamafactory, mergekit, lm_eval)}
 _ADVICE[OWN] = vllm.ADVICE  # of a teacher that a step of ours serves: its last words are in the step's log
 
@@ -132,7 +121,9 @@ class _Attempts:
         )
         with log.open("ab") as output, alone:
             for command in self.step.call.commands:
-                argv, env, pasted = self._resolve(command)
+                argv, env, pasted = starting.resolve(
+                    command, self.step, self.folder, self.plan, self.machine, self.store
+                )
                 self.record = replace(self.record, command=pasted)
                 output.write(f"$ {pasted}\n".encode())
                 output.flush()
@@ -166,52 +157,6 @@ class _Attempts:
             advice, again = FREE_SPACE, False
         self.record = replace(self.record, advice=advice)
         return f"{command.tool} {what}", again and not (command.tool == OWN and code in FINAL)
-
-    def _resolve(self, command: Command) -> tuple[list[str], dict[str, str], str]:
-        """argv, environment and the line to paste."""
-        tool = self.machine.tool(command.tool)
-        prefix = (
-            [sys.executable, "-m", "mot_plugin"]
-            if command.tool == OWN
-            else beside([locate(tool.command[0]) or tool.command[0], *tool.command[1:]], command.program)
-        )
-        extra = {**self.machine.env, **tool.env, **dict(command.env)}
-        if not self.step.gpus:
-            extra["CUDA_VISIBLE_DEVICES"] = ""
-        folders = self._folders()
-        prefix = filled(prefix, folders, str(self.folder.root), extra)
-        named = filled(beside(tool.command, command.program), folders, str(self.folder.root), extra)
-        shown, *options = [OWN] if command.tool == OWN else prefix if command.program else named
-        if shutil.which(shown) is None:  # this Python's environment is not on PATH, so a shell needs the full name
-            shown = locate(shown) or shown
-        rest = [*command.args, *command.place]
-        variables = (
-            ""
-            if command.tool == OWN
-            else "".join(f"{key}={shlex.quote(value)} " for key, value in sorted(extra.items()))
-        )
-        path = extra.get("PATH", os.environ.get("PATH", os.defpath))
-        if command.tool != OWN and (first := neighbours_first(prefix[0], path)) != path:
-            extra["PATH"] = first
-            if self.step.gpus or "FORCE_TORCHRUN" in extra:
-                variables += f"PATH={shlex.quote(first.partition(os.pathsep)[0])}{os.pathsep}$PATH "
-        pasted = f"cd {shlex.quote(str(self.folder.root))} && {variables}{shlex.join([shown, *options, *rest])}"
-        argv, extra[MARK] = [*prefix, *rest], str(self.folder.work(self.step.name))
-        extra[SUPERVISOR] = str(os.getpid())
-        if folders:
-            extra[BINDS] = os.pathsep.join(folders)
-        if command.spread and self.step.nodes > 1:
-            argv, shared = spread.over(self.step.nodes, argv, extra, os.environ)
-            extra, pasted = {**extra, **shared}, f"{pasted}  # on each of {self.step.nodes} nodes"
-        return argv, {**os.environ, **extra}, pasted
-
-    def _folders(self) -> list[str]:
-        """What a container has to see at the paths that it has here: the run, the store, and what lies outside of both."""
-        if not environments.contained(self.machine.tools.values()):
-            return []
-        places = [self.folder.root, self.folder.work(self.step.name), self.store.root]
-        places += [Path(target) for target in self.plan.links.values() if Path(target).exists()]
-        return outermost(str(path) for place in places for path in (place.absolute(), place.resolve()))
 
     def _start(self, argv: list[str], env: dict[str, str], output: IO[bytes]) -> int:
         supervisor = os.getpid()
@@ -268,67 +213,5 @@ class _Attempts:
         self.store.write(self.plan.prints[self.step.name], self.record)
 
 
-def locate(program: str) -> str | None:
-    """Full path of a program: from PATH, as a pasted command would find it, else from our own environment."""
-    return shutil.which(program) or shutil.which(program, path=str(Path(sys.executable).parent))
-
-
-def tail(log: Path, lines: int) -> str:
-    """The last lines of a log; of a progress bar that redrew itself only what was last to be seen."""
-    try:
-        with log.open("rb") as opened:
-            opened.seek(max(0, log.stat().st_size - 200 * lines - 4096))
-            text = opened.read().decode(errors="replace")
-    except FileNotFoundError:
-        return ""
-    shown = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")]
-    return "\n".join([line for line in shown if line][-lines:])
-
-
 def _next_log(home: Path) -> Path:
     return home / f"attempt-{len(list(home.glob('attempt-*.log'))) + 1}.log"
-
-
-def die_with(parent: int, number: int) -> None:
-    """In a new process, before exec: let the kernel send it this signal when its parent ends, however that ends."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, number)
-    if os.getppid() != parent:  # it ended before the kernel was told
-        os.kill(os.getpid(), number)
-
-
-def end_leftovers(work: Path) -> None:
-    """End what a killed supervisor left running for the step that writes into `work`. Raises RunConflict if it does not end."""
-    left: set[int] = set()
-    for tries in range(LEFTOVER_TRIES):
-        left = _marked(work)
-        if not left:
-            return
-        for pid in left:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM if tries < LEFTOVER_TRIES // 5 else signal.SIGKILL)
-        time.sleep(0.25)
-    raise RunConflict(f"processes of an earlier attempt do not end: {sorted(left)}; end them and run again")
-
-
-def _marked(work: Path) -> set[int]:
-    """Processes started for the step that writes into `work`: the kernel's word, so there is no stale pid file."""
-    mark, found = f"{MARK}={work}".encode(), set[int]()
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it ended meanwhile, or is somebody else's
-            if mark in (process / "environ").read_bytes().split(b"\0"):
-                found.add(int(process.name))
-    return found
-
-
-@contextmanager
-def disk_full_in_words() -> Iterator[None]:
-    """A full disk is a mistake that a user can mend, wherever it is noticed. Raises StepFailed."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        where = f" ({error.filename})" if error.filename else ""
-        raise StepFailed(
-            f"the disk is full{where}: free space and run again; nothing that was finished is lost"
-        ) from None

@@ -20,10 +20,11 @@ cli_*
 doctor/
 offsite terminal fetching evaluating reproducing several overview
 run halt
-pages/
+pages/ live_view
 views
 glance executors/ meeting
 supervise costs/ mirror
+starting
 folder state plan steps stopping effort
 experiments
 methods shipment
@@ -36,7 +37,7 @@ recipe/ machine editing corpus/ report/ merging/
 evals/
 teachers/
 sources/
-step strict lengths limited mathematics claims spread rates environments
+step strict lengths limited mathematics claims processes spread rates environments
 tools/ store shipped answers chance errors limited_server __init__
 """
 PURE = (
@@ -233,6 +234,7 @@ def test_few_places_read_the_environment() -> None:
         "presence",
         "training.launch",
         "supervise",
+        "starting",
         "meeting",
         "executors.ray_place",
         "executors.ray_task",

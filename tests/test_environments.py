@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from mot_plugin import environments, machine, presence
 from mot_plugin.environments import Tool
+from mot_plugin.processes import MARK, SUPERVISOR, locate
 from mot_plugin.shipping import versions
 from mot_plugin.spread import ADDRESS
-from mot_plugin.supervise import MARK, SUPERVISOR, locate
 from mot_plugin.tools import call
 from mot_plugin.tools.call import beside, filled, neighbours_first, outermost
 

@@ -9,8 +9,8 @@ from importlib import metadata
 from pathlib import Path
 
 from mot_plugin.doctor import outside
+from mot_plugin.processes import locate
 from mot_plugin.shipping import versions
-from mot_plugin.supervise import locate
 from mot_plugin.tools import llamafactory_template
 from mot_plugin.tools.call import filled
 

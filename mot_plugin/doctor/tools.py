@@ -9,8 +9,8 @@ from mot_plugin.doctor.context import Context
 from mot_plugin.doctor.environment import Environment
 from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
 from mot_plugin.errors import MissingTool
+from mot_plugin.processes import locate
 from mot_plugin.run import lost_beside
-from mot_plugin.supervise import locate
 from mot_plugin.tools import llamafactory, lm_eval, mergekit, vllm
 
 PACKAGE = {llamafactory.TOOL: "llamafactory", mergekit.TOOL: "mergekit", lm_eval.TOOL: "lm-eval", vllm.TOOL: "vllm"}

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mot_plugin.folder import Folder
-from mot_plugin.supervise import MARK, SUPERVISOR
+from mot_plugin.processes import MARK, SUPERVISOR
 
 LOOK_SECONDS = 0.25
 ASKED = 20

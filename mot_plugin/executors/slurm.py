@@ -9,9 +9,9 @@ from mot_plugin.executors import slurm_queue
 from mot_plugin.executors.slurm_job import GONE, LEAVING, NEVER, Job, ending, log, name, sbatch, script
 from mot_plugin.executors.work import Detached, Outcome, Watcher, Work
 from mot_plugin.folder import Folder
+from mot_plugin.processes import tail
 from mot_plugin.step import Step
 from mot_plugin.store import Store
-from mot_plugin.supervise import tail
 
 TICK_SECONDS = 0.5
 LATE_SECONDS = 60.0
@@ -21,6 +21,7 @@ LATE_SECONDS = 60.0
 def run(work: Work, tell: Watcher) -> Outcome:
     """Submit what has to run and is not in the queue yet, then watch. Whoever stops watching leaves the jobs where they are."""
     ids: dict[str, str] = {}
+    ended: set[str] = set()
     store, prints = Folder(work.folder).store(), work.plan.prints
     records = {step.name: store.record(prints[step.name]) for step in work.todo}
     before = {step: record.started for step, record in records.items() if record and record.state != "running"}
@@ -32,11 +33,13 @@ def run(work: Work, tell: Watcher) -> Outcome:
                 f"`mot-plugin status {work.folder}` shows how far they are; the same command without --detach watches them; "
                 f"`mot-plugin stop {work.folder}` cancels them."
             )
-        return _Watch(work, tell, ids, store, before).run()
+        return _Watch(work, tell, ids, store, before, ended).run()
     except KeyboardInterrupt:
+        missing = len(work.todo) - len(ids)
         raise KeyboardInterrupt(
-            f"stopped watching; {len(ids)} of {len(work.todo)} steps are jobs in Slurm's queue and stay there\n"
-            f"The same command watches them again (and submits what is missing); `mot-plugin stop {work.folder}` cancels them."
+            f"stopped watching; {len(ids) - len(ended)} jobs stay in Slurm's queue and go on"
+            + (f", {missing} more steps were not submitted yet" if missing else "")
+            + f"\nThe same command watches again; `mot-plugin stop {work.folder}` cancels them."
         ) from None
 
 
@@ -95,6 +98,8 @@ class _Watch:
     store: Store
     before: Mapping[str, float]
     """When the attempt began whose record was there before anything was submitted."""
+    ended: set[str]
+    """Filled with the steps that have ended, however they did."""
     seen: dict[str, str] = field(default_factory=dict)
     """Step -> what its job was seen to do last: queued or start."""
     late: dict[str, float] = field(default_factory=dict)
@@ -108,7 +113,8 @@ class _Watch:
         left = list(enumerate(self.work.todo, 1))
         while True:
             jobs = {job.id: job for job in slurm_queue.listed(slurm_queue.PATIENT_TRIES)}
-            left = [(number, step) for number, step in left if not self._ended(number, step, jobs)]
+            left = [(number, step) for number, step in left if not self._over(number, step, jobs)]
+            self.ended.update({step.name for step in self.work.todo} - {step.name for _, step in left})
             if not left:
                 return Outcome(self.failed, tuple(self.blocked))
             self._wait(left)
@@ -122,7 +128,7 @@ class _Watch:
                 self.tell("tick", step, number)
             time.sleep(pause)
 
-    def _ended(self, number: int, step: Step, jobs: Mapping[str, Job]) -> bool:
+    def _over(self, number: int, step: Step, jobs: Mapping[str, Job]) -> bool:
         """Look at one step, tell what is new, say whether that was the end of it."""
         job = jobs.get(self.ids[step.name])
         if job is not None and job.going:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mot_plugin.folder import Folder
-from mot_plugin.supervise import die_with, end_leftovers
+from mot_plugin.processes import die_with, end_leftovers
 
 
 def command(folder: Path, step: str) -> list[str]:

@@ -14,8 +14,8 @@ from typing import IO
 from mot_plugin import claims
 from mot_plugin.executors.work import Event, Watcher
 from mot_plugin.folder import Folder
+from mot_plugin.processes import die_with
 from mot_plugin.step import Step
-from mot_plugin.supervise import die_with
 
 PAGE = "index.html"
 

@@ -7,9 +7,9 @@ from typing import Any, Literal
 from mot_plugin import glance, views
 from mot_plugin.folder import Folder
 from mot_plugin.pages import discreet
+from mot_plugin.processes import tail
 from mot_plugin.step import Plan, Step
 from mot_plugin.store import Record, Store
-from mot_plugin.supervise import tail
 
 State = Literal["finished", "running", "failed", "stopped", "waiting"]
 _LINES = 12
