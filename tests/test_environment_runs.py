@@ -179,13 +179,14 @@ def test_a_container_does_not_outlive_its_client(world: World, runtimes: None) -
     env = {**fakes, "FAKE_IMAGES": str(world.root / "images"), "FAKE_CONTAINERS": str(world.root / "containers.jsonl")}
     tool = {"container": {"image": "trainer", "runtime": "podman"}, "env": env}
     world.edit(lambda machine: machine["tools"].update({"llamafactory-cli": tool}), "machine.yaml")
-    world.fault("llamafactory-cli", "hangs", seconds=600)
+    world.fault("llamafactory-cli", "slow", match="anna", seconds=600)
     process = world.start()
     try:
-        wait_for(lambda: world.starts("llamafactory-cli"))
+        wait_for(lambda: world.starts("llamafactory-cli", "anna"))
         hanging = world.log()[-1]["pid"]
         os.kill(containers(world)[-1]["client"], signal.SIGKILL)
-        wait_for(lambda: world.starts("llamafactory-cli") > 1)
+        assert is_alive(hanging)
+        wait_for(lambda: world.starts("llamafactory-cli", "anna") > 1)
         assert not is_alive(hanging)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=120)
