@@ -22,7 +22,7 @@ def stop(folder: Folder) -> list[str]:
     except RunConflict as error:
         wrong = error
     if machine.executor == "slurm":  # after the driver, which might submit more
-        jobs = [job for job in slurm_queue.listed() if job.live and job.of(root)]
+        jobs = sorted((job for job in slurm_queue.listed() if job.live and job.of(root)), key=lambda job: int(job.id))
         slurm_queue.cancel(jobs)
         if jobs:
             said.append(

@@ -2,7 +2,7 @@
 
 import shutil
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from mot_plugin import recipe as recipes
 from mot_plugin.blocks import OWN
 from mot_plugin.errors import MissingInput, MissingTool, StepFailed
 from mot_plugin.executors.known import EXECUTORS, refuse
-from mot_plugin.executors.work import Detached, Outcome, Work
+from mot_plugin.executors.work import Detached, Event, Outcome, Watcher, Work
 from mot_plugin.folder import Folder, store_of
 from mot_plugin.machine import Machine
 from mot_plugin.materials import Materials
@@ -85,13 +85,13 @@ def run(recipe_path: Path, machine: Machine, view: View, goals: Iterable[str] = 
     if machine.storage.mirror:
         mirror.check(machine.storage.mirror)
     refuse(machine, ready.todo)
-    with disk_full_in_words(), _locked(folder), _stoppable():
+    with disk_full_in_words(), _locked(folder), _stoppable() as heed:
         worked, page = False, live.Page(folder, view.remark)
         while True:
             # Again, now that no other `run` can change it, and after every round that decides about the next one.
             ready = replace(_judged(ready.recipe, machine, ready.gathered, folder), goals=wanted)
             worked = worked or bool(ready.todo)
-            _go(ready, recipe_path, view, page, detach=detach)
+            _go(ready, recipe_path, view, page, heed, detach=detach)
             if ready.deciding is None or ready.goals:
                 break
         if not ready.goals and not live.complete(folder, ready.plan.prints["report"]):
@@ -106,7 +106,9 @@ def run(recipe_path: Path, machine: Machine, view: View, goals: Iterable[str] = 
     return folder
 
 
-def _go(ready: Prepared, recipe_path: Path, view: View, page: live.Page, *, detach: bool) -> None:
+def _go(
+    ready: Prepared, recipe_path: Path, view: View, page: live.Page, heed: Callable[[], None], *, detach: bool
+) -> None:
     """Freeze this plan in the run folder and run what has to run of it. Raises StepFailed."""
     folder, machine = ready.folder, ready.machine
     store = _freeze(ready, recipe_path)
@@ -120,7 +122,7 @@ def _go(ready: Prepared, recipe_path: Path, view: View, page: live.Page, *, deta
     ):
         work = Work(folder.root.resolve(), ready.plan, machine, ready.todo, detach)
         try:
-            outcome = EXECUTORS[machine.executor](work, told)
+            outcome = EXECUTORS[machine.executor](work, _heeding(told, heed))
         except Detached as left:
             if ready.deciding is None:
                 raise
@@ -228,17 +230,38 @@ def _locked(folder: Folder) -> Iterator[None]:
         yield
 
 
+def _heeding(tell: Watcher, heed: Callable[[], None]) -> Watcher:
+    """A watcher through which a stop is heard that was forgotten."""
+
+    def told(event: Event, step: Step, number: int, words: str = "") -> None:
+        heed()
+        tell(event, step, number, words)
+
+    return told
+
+
 @contextmanager
-def _stoppable() -> Iterator[None]:
-    """TERM and HUP stop a run as Ctrl-C does: the step's supervisor first, then us. What `nohup` ignores stays ignored."""
+def _stoppable() -> Iterator[Callable[[], None]]:
+    """TERM and HUP stop a run as Ctrl-C does: the step's supervisor first, then us. What `nohup` ignores stays ignored.
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    What is yielded raises KeyboardInterrupt, too, once one was asked for: Python forgets one that comes inside of a callback
+    of its own (around a fork, in `__del__`).
+    """
+    asked: list[int] = []
 
-    heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    def heed() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+        heed()
+
+    stopping = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heard = [number for number in stopping if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, stop) for number in heard}
     try:
-        yield
+        yield heed
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

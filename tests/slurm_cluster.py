@@ -43,7 +43,7 @@ SelectTypeParameters=CR_Core_Memory
 DefMemPerNode=100
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1,sched_min_interval=0
 SlurmdParameters=config_overrides
-SlurmdTimeout=20
+SlurmdTimeout=300
 KillWait=5
 ReturnToService=2
 MinJobAge={remembered}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_world import World, make_world, wait_for
 from slurm_cluster import Cluster
-from slurm_world import alive, calm, jobs, once, prints, running, slurm_world
+from slurm_world import calm, jobs, once, prints, slurm_world
 
 pytestmark = pytest.mark.process
 ANNA, BERT, MERGE = "mot/round-1/branches/anna", "mot/round-1/branches/bert", "mot/round-1/merge"
@@ -55,13 +55,13 @@ def test_a_run_with_a_flaky_step(slurm: Cluster, world: World, undisturbed: dict
 
 def test_a_driver_that_ends_leaves_its_jobs(slurm: Cluster, world: World, undisturbed: dict[str, str]) -> None:
     """By all four signals, in different phases; the same command goes on watching, and nothing is submitted twice."""
-    world.fault("llamafactory-cli", "slow", match="anna", seconds=6)
-    world.fault("mergekit-yaml", "slow", seconds=3)
+    world.fault("llamafactory-cli", "held", match="anna")
+    world.fault("mergekit-yaml", "held")
     moments = [
         (signal.SIGINT, lambda: jobs(slurm, world)),
-        (signal.SIGTERM, running(world, ANNA)),
-        (signal.SIGHUP, running(world, ANNA)),
-        (signal.SIGKILL, running(world, MERGE)),
+        (signal.SIGTERM, lambda: ANNA in world.records()),
+        (signal.SIGHUP, lambda: ANNA in world.records()),
+        (signal.SIGKILL, lambda: MERGE in world.records()),
     ]
     for number, moment in moments:
         process = world.start()
@@ -70,12 +70,16 @@ def test_a_driver_that_ends_leaves_its_jobs(slurm: Cluster, world: World, undist
         wait_for(moment)
         os.kill(process.pid, number)
         _, said = process.communicate(timeout=60)
-        assert alive(slurm, world), "the jobs go on"
+        assert "CANCELLED" not in {job["state"] for all_ in jobs(slurm, world).values() for job in all_}
         if number == signal.SIGKILL:
             continue
+        if number == signal.SIGHUP:
+            (world.root / "go-llamafactory-cli").touch()
         assert process.returncode == 130
         assert "stopped watching; " in said
+        assert " jobs stay in Slurm's queue and go on" in said
         assert f"`mot-plugin stop {world.run_folder.resolve()}` cancels them" in said
+    (world.root / "go-mergekit-yaml").touch()
     ended = world.run()
     assert ended.returncode == 0, ended.stderr
     assert world.result() == undisturbed

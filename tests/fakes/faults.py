@@ -2,8 +2,8 @@
 
 FAKE_LOG names a file to which every start and end is appended. FAKE_FAULTS names a JSON list of
 {"tool", "match", "fault", "times", "seconds"}: the first entry whose `match` is part of the command line and that still
-has `times` left is used up once. Each start holds a lock on every GPU that it is given until it ends, however it ends: who finds
-one held by another logs `double`.
+has `times` left is used up once; a start that is `held` waits for the file go-TOOL beside FAKE_LOG. Each start holds a lock on
+every GPU that it is given until it ends, however it ends: who finds one held by another logs `double`.
 """
 
 import fcntl
@@ -53,6 +53,9 @@ def begin(tool: str) -> Fault:
     if fault.kind == "grandchild":
         held = subprocess.Popen(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"])
         log("grandchild", tool, child=held.pid)
+    if fault.kind == "held":
+        while not Path(os.environ["FAKE_LOG"]).with_name(f"go-{tool}").exists():
+            time.sleep(0.05)
     print(f"{tool}: working", flush=True)
     time.sleep(0 if fault.kind == "hangs" else fault.seconds)  # that one sleeps later, once it has said something
     return fault
