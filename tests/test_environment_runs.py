@@ -13,6 +13,10 @@ from typing import Any
 import pytest
 from fake_world import FAKES, World, make_world, wait_for
 
+from mot_plugin.environments import Tool, started
+from mot_plugin.teachers.serve import serving
+from mot_plugin.tools.call import BINDS
+
 pytestmark = pytest.mark.process
 
 PROFILE = """
@@ -133,6 +137,34 @@ def test_every_environment_is_asked_for_its_versions(spread: World) -> None:
     assert said["mot/round-1/merge"]["mergekit-yaml"]["mergekit"] == "0.1.5"
     assert said["mot/round-1/evaluate"]["lm_eval"]["lm-eval"] == "0.4.13"
     assert "torch" not in said["mot/round-1/evaluate"]["lm_eval"], "that is ours"
+
+
+def test_an_evaluation_by_hand_starts_the_container_too(spread: World) -> None:
+    before = len(containers(spread))
+    asked = ("evaluate", "student", "--tasks", "mot_aime24", "--seed", "9", "--machine", "machine.yaml")
+    done = spread.mot(*asked)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = containers(spread)[before:]
+    assert f"--pwd={spread.root.resolve()}" in row["flags"] and f"--bind={spread.root.resolve()}" in row["flags"]
+
+
+def test_a_teacher_is_served_from_a_container(tmp_path: Path, runtimes: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By podman, with nothing of our environment but what the step hands in; the server ends with the step."""
+    program(tmp_path / "images" / "served" / "bin", "vllm")
+    monkeypatch.setenv("FAKE_IMAGES", str(tmp_path / "images"))
+    monkeypatch.setenv("FAKE_CONTAINERS", str(tmp_path / "containers.jsonl"))
+    monkeypatch.setenv(BINDS, str(tmp_path))
+    tool = Tool.model_validate({"container": {"image": "served", "runtime": "podman"}})
+    args = ["serve", "model", "--served-model-name", "m", "--host", "127.0.0.1", "--port", "{port}"]
+    args += ["--generation-config", "vllm"]
+    env = {"FAKE_LOG": str(tmp_path / "starts.jsonl"), "MOT_PLUGIN_STEP": "served"}
+    with serving(started("vllm", tool, gpus=False).command, args, env=env, log=tmp_path / "log") as server:
+        server.check()
+        (row,) = [json.loads(line) for line in (tmp_path / "starts.jsonl").read_text(encoding="utf-8").splitlines()]
+        assert is_alive(row["pid"])
+    wait_for(lambda: not is_alive(row["pid"]))
+    (said,) = [json.loads(line) for line in (tmp_path / "containers.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {f"--volume={tmp_path}:{tmp_path}", "--env=FAKE_LOG"} <= set(said["flags"])
 
 
 @pytest.mark.parametrize("step", ["mot/round-1/branches/anna", "mot/round-1/merge"])
