@@ -6,7 +6,7 @@ Ray knows only what it gave away: a killed worker's GPUs are free at once, while
 import os
 import signal
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +19,7 @@ ASKED = 20
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-def wait_for(gpus: Collection[str], run: Path, step: str) -> None:
+def wait_for(gpus: Collection[str], run: Path, step: str, tick: Callable[[], None]) -> None:
     """Return when no other step's process of this run holds one of them. Whatever outlived its supervisor is ended."""
     asked = 0
     while gpus:
@@ -31,6 +31,7 @@ def wait_for(gpus: Collection[str], run: Path, step: str) -> None:
                 asked += 1
                 with suppress(ProcessLookupError):
                     os.kill(int(found["pid"]), signal.SIGTERM if asked < ASKED else signal.SIGKILL)
+        tick()
         time.sleep(LOOK_SECONDS)
 
 

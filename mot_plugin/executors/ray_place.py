@@ -59,6 +59,8 @@ def connected(machine: Machine) -> Iterator[None]:
         # A closed terminal is told to all that Ray starts, too: who has to stop, we say.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
+            # It prints pages about each lost worker between our lines, and no setting keeps it from that.
+            ray._private.worker.print_to_stdstream = lambda *_, **__: None
             ray.init(**_wanted(machine, folder), log_to_driver=False, logging_level=logging.CRITICAL)
             for number, handler in heard.items():  # it hears SIGTERM in its own way
                 signal.signal(number, handler)

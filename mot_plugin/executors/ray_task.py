@@ -2,7 +2,8 @@
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from mot_plugin import spread
@@ -24,9 +25,11 @@ def lead(folder: str, step: str, cwd: str, given: Mapping[str, str], meeting: st
         import ray
 
         environment |= {spread.WAY: "follow", spread.MEETING: meeting, spread.ADDRESS: ray.util.get_node_ip_address()}
-    bookings.wait_for(_gpus(), where, step)
+    seen_from = Path(cwd) if Path(cwd).is_dir() else where
     try:
-        return supervise(where, step, _nothing, environment=environment, cwd=Path(cwd) if Path(cwd).is_dir() else where)
+        with _with_its_node() as look:
+            bookings.wait_for(_gpus(), where, step, look)
+            return supervise(where, step, look, environment=environment, cwd=seen_from)
     except MotError as error:
         return str(error)
 
@@ -36,8 +39,9 @@ def follow(folder: str, step: str, given: Mapping[str, str], meeting: str, rank:
     where = Path(folder)
     if not (where / "plan.json").is_file():
         return _not_there(where)
-    bookings.wait_for(_gpus(), where, step)
-    code, said = attend([*spread.MEET, meeting, str(rank)], _nothing, _environment(given), where)
+    with _with_its_node() as look:
+        bookings.wait_for(_gpus(), where, step, look)
+        code, said = attend([*spread.MEET, meeting, str(rank)], look, _environment(given), where)
     return f"its rank {rank} exited with {code}: {said.strip()}" if code else None
 
 
@@ -58,5 +62,20 @@ def _not_there(folder: Path) -> str:
     )
 
 
-def _nothing() -> None:
-    pass
+class _NodeEnded(Exception):
+    """This worker's raylet is gone; Ray has the step run elsewhere."""
+
+
+@contextmanager
+def _with_its_node() -> Iterator[Callable[[], None]]:
+    """What to call now and then: the worker of a killed raylet may go on for long, and must not. It stops its step, and ends."""
+    raylet = os.getppid()
+
+    def look() -> None:
+        if os.getppid() != raylet:
+            raise _NodeEnded
+
+    try:
+        yield look
+    except _NodeEnded:
+        os._exit(1)
