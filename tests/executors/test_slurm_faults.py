@@ -17,9 +17,9 @@ ALIKE = ("corpus", "base")
 
 @pytest.fixture
 def world(slurm: Cluster, tmp_path: Path) -> Iterator[World]:
-    """Two teachers and one round, whose first teacher's branch takes long."""
+    """Two teachers and one round, whose first teacher's branch does not end by itself."""
     made = slurm_world(tmp_path / "world")
-    made.fault("llamafactory-cli", "slow", match="anna", seconds=60)
+    made.fault("llamafactory-cli", "held", match="anna")
     yield made
     slurm.clear()
     made.end_all()
@@ -107,7 +107,7 @@ def test_cancelled_and_run_again_at_once(slurm: Cluster, world: World) -> None:
 
 def test_cancelled_and_requeued_while_somebody_watches(slurm: Cluster, world: World) -> None:
     """A requeued job is waited for; a cancelled one is a failure, in words."""
-    world.fault("mergekit-yaml", "slow", seconds=60)
+    world.fault("mergekit-yaml", "held")
     process = world.start()
     busy(world)
     slurm.ask("scontrol", "requeue", job_of(slurm, world, ANNA)["id"])
