@@ -54,7 +54,7 @@ PURE = (
     "tools.llamafactory",
     "tools.lm_eval",
     "tools.mergekit",
-    "tools.processes",
+    "tools.parallel",
     "environments",
     "costs.amount",
     "costs.price",

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from mot_plugin import recipe
-from mot_plugin.tools import llamafactory
+from mot_plugin.tools import llamafactory, parallel
 from mot_plugin.tools.advice import advise
 from mot_plugin.tools.call import File
 
@@ -112,12 +112,12 @@ def test_the_plan_has_the_last_word() -> None:
     ("gpus", "rows", "steps"), [(0, 1, 64), (1, 1, 64), (2, 1, 32), (8, 1, 8), (8, 8, 1), (4, 2, 8), (1, 64, 1)]
 )
 def test_accumulation_makes_the_batch_whole(gpus: int, rows: int, steps: int) -> None:
-    assert llamafactory.accumulation(64, gpus, rows) == steps
+    assert parallel.accumulation(64, gpus, rows) == steps
     config = read(gpus=gpus, place={"per_device_train_batch_size": rows})
     assert (config["per_device_train_batch_size"], config["gradient_accumulation_steps"]) == (rows, steps)
 
 
-@pytest.mark.parametrize("zero", llamafactory.DEEPSPEED)
+@pytest.mark.parametrize("zero", parallel.DEEPSPEED)
 def test_deepspeed_gets_its_file(zero: str) -> None:
     config, settings = files(place={"deepspeed": zero}, gpus=2)
     assert yaml.safe_load(config.text)["deepspeed"] == settings.path == f"configs/deepspeed/{zero}.json"

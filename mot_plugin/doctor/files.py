@@ -9,7 +9,7 @@ from mot_plugin.doctor.weights import lost
 from mot_plugin.errors import MissingInput
 from mot_plugin.merging.folder import missing_files
 from mot_plugin.step import MISSING
-from mot_plugin.tools import llamafactory
+from mot_plugin.tools import parallel
 
 _STUDENT = ("config.json", "tokenizer.json", "chat_template.jinja")
 
@@ -55,7 +55,7 @@ def _batch(context: Context) -> Finding:
     assert context.recipe is not None
     takes, rows = context.machine.takes("train"), int(context.machine.train.get("per_device_train_batch_size", 1))
     processes = max(takes.gpus or 0, 1) * takes.nodes
-    times = llamafactory.accumulation(context.recipe.global_batch_size, processes, rows)
+    times = parallel.accumulation(context.recipe.global_batch_size, processes, rows)
     shares = f"{processes} process{'es' if processes > 1 else ''} x {rows} rows x {times} accumulation steps"
     said = f"{context.recipe.global_batch_size} rows = {shares}"
     return ok("batch", said)

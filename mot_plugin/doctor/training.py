@@ -9,7 +9,7 @@ from mot_plugin.doctor.context import Context
 from mot_plugin.doctor.environment import Environment
 from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
 from mot_plugin.errors import FileError, MissingTool
-from mot_plugin.tools import llamafactory, processes
+from mot_plugin.tools import llamafactory, parallel
 from mot_plugin.tools.call import beside
 
 _PACKAGES = (
@@ -54,9 +54,9 @@ def _word(value: Any) -> str:
 
 
 def _launcher(context: Context, one: Environment) -> Iterator[Finding]:
-    """LLaMA-Factory starts its neighbour torchrun for several processes."""
+    """LLaMA-Factory starts its neighbour torchrun for several parallel."""
     takes = context.machine.takes("train")
-    env = processes.environment(context.machine.train, takes.gpus or 0, takes.nodes)
+    env = parallel.environment(context.machine.train, takes.gpus or 0, takes.nodes)
     if "FORCE_TORCHRUN" not in env:
         return
     where = Path(beside(one.command, "torchrun")[-1])

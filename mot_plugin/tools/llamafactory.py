@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mot_plugin.tools import processes, yaml_text
+from mot_plugin.tools import parallel, yaml_text
 from mot_plugin.tools.advice import DISK_FULL, Advice
 from mot_plugin.tools.call import OFFLINE, Command, File
 
@@ -38,7 +38,6 @@ PLACE_KEYS = frozenset(
 KEYS = frozenset((Path(__file__).parent / "llamafactory_keys.txt").read_text(encoding="utf-8").split())
 """Every argument name of LLaMA-Factory 0.9.5 under the pinned transformers; checked against the real parser by a contract test."""
 
-DEEPSPEED, accumulation = processes.DEEPSPEED, processes.accumulation
 
 ADVICE: Advice = (
     (
@@ -118,7 +117,7 @@ def refuse_place(train: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
             found.append(((key,), ("a recipe's key (under `sft:`)" if key in KEYS else "unknown key") + hint))
         elif key == "per_device_train_batch_size" and not _is_count(value):
             found.append(((key,), f"must be a whole number of rows, got {value!r}"))
-    return [*found, *processes.refuse(train)]
+    return [*found, *parallel.refuse(train)]
 
 
 def _is_count(value: Any) -> bool:
@@ -173,7 +172,7 @@ def config(
         "data_seed": seed,
     }
     per_device = int(place.get("per_device_train_batch_size", 1))
-    sharding, file = processes.settings(place, max(gpus, 1) * nodes)
+    sharding, file = parallel.settings(place, max(gpus, 1) * nodes)
     where: dict[str, Any] = {
         "report_to": "none",
         "overwrite_cache": True,
@@ -181,7 +180,7 @@ def config(
         "ddp_timeout": 180_000_000,
         **{key: value for key, value in place.items() if key not in ("deepspeed", "fsdp", "fsdp_config")},
         "per_device_train_batch_size": per_device,
-        "gradient_accumulation_steps": accumulation(global_batch, gpus, per_device, nodes),
+        "gradient_accumulation_steps": parallel.accumulation(global_batch, gpus, per_device, nodes),
         **sharding,
     }
     files = (File(*file, identity=""),) if file else ()
@@ -197,11 +196,11 @@ def train(
 
     With arguments of `ours` it is `mot-plugin train CONFIG ...` in the same environment (mot_plugin/training/).
     """
-    own = ours or processes.joins_first(place)
+    own = ours or parallel.joins_first(place)
     return Command(
         TOOL,
         ("train", config_path, *ours),
-        tuple(sorted({**dict(OFFLINE), **processes.environment(place, gpus, nodes)}.items())),
+        tuple(sorted({**dict(OFFLINE), **parallel.environment(place, gpus, nodes)}.items())),
         program=PLUGIN if own else "",
         spread=nodes > 1,
     )

@@ -23,7 +23,7 @@ import yaml
 from safetensors.torch import load_file
 
 from mot_plugin import machine, run
-from mot_plugin.tools import llamafactory, processes
+from mot_plugin.tools import llamafactory, parallel
 
 BIN = Path(sys.executable).parent
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -201,7 +201,7 @@ def test_an_average_per_process_would_be_seen(lab: Lab) -> None:
 
 
 def test_two_nodes_make_the_same_update(lab: Lab) -> None:
-    """LLaMA-Factory's launcher on each "node", with what an executor says to it: the weights of one node with two processes."""
+    """LLaMA-Factory's launcher on each "node", with what an executor says to it: the weights of one node with two parallel."""
     made = training(lab, "nodes", {"use_cpu": True}, 1, nodes=2)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -247,4 +247,4 @@ def test_fsdp_shards_and_saves_whole_weights(lab: Lab) -> None:
     assert "FSDPQwen3ForCausalLM holds 224 of 448 rows" in said
     assert lab.difference(made.out) < SAME
     assert len(list((lab.folder / made.out).glob("*.safetensors"))) == 1
-    assert processes.environment({"fsdp": "full_shard"}, 2, 1).items() <= made.env.items()
+    assert parallel.environment({"fsdp": "full_shard"}, 2, 1).items() <= made.env.items()

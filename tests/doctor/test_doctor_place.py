@@ -17,7 +17,7 @@ from mot_plugin.doctor.context import Context
 from mot_plugin.doctor.environment import asked, behind
 from mot_plugin.doctor.finding import Finding
 from mot_plugin.machine import Machine
-from mot_plugin.tools import processes
+from mot_plugin.tools import parallel
 
 EIGHT_BILLION = {
     "hidden_size": 4096,
@@ -104,7 +104,7 @@ def test_memory_is_the_sum_of_stated_parts() -> None:
     offloaded = memory.training(EIGHT_BILLION, weights, memory.Place(8, "zero3-offload"))
     assert (offloaded.states, offloaded.offloaded) == (weights / 2, 12 * weights)
     assert memory.training(EIGHT_BILLION, weights, memory.Place(8, "zero2")).states == (2 + 14 / 8) * weights
-    assert memory.LAYOUTS.keys() == {"", *processes.DEEPSPEED, *processes.FSDP}
+    assert memory.LAYOUTS.keys() == {"", *parallel.DEEPSPEED, *parallel.FSDP}
 
 
 def test_a_student_too_large_for_this_computer(place: Place) -> None:

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mot_plugin.tools import llamafactory, processes
+from mot_plugin.tools import llamafactory, parallel
 from mot_plugin.tools.call import Command, File
 
 counts = st.integers(min_value=1, max_value=96)
@@ -47,7 +47,7 @@ def test_every_step_sees_the_whole_batch_or_an_error_says_what_would_do(
 ) -> None:
     world = max(gpus, 1) * nodes
     try:
-        steps = processes.accumulation(batch, gpus, rows, nodes)
+        steps = parallel.accumulation(batch, gpus, rows, nodes)
     except ValueError as error:
         assert batch % (world * rows)
         try_what_it_says(str(error), batch, gpus, nodes, rows)
@@ -67,13 +67,13 @@ def try_what_it_says(said: str, batch: int, gpus: int, nodes: int, rows: int) ->
                 "steps.train.nodes": (batch, gpus, rows, value),
                 "the recipe's global_batch_size": (value, gpus, rows, nodes),
             }[key]
-            assert processes.accumulation(*tried) >= 1
+            assert parallel.accumulation(*tried) >= 1
             assert tried != (batch, gpus, rows, nodes)
 
 
 def test_several_nodes_are_named() -> None:
     with pytest.raises(ValueError, match=r"not a multiple of 8 x 3 nodes = 24 processes x 1 rows each") as raised:
-        processes.accumulation(64, 8, 1, 3)
+        parallel.accumulation(64, 8, 1, 3)
     assert "steps.train.nodes 1, 2 or 4;" in str(raised.value)
 
 
@@ -84,7 +84,7 @@ def test_the_batch_counts_every_node() -> None:
     assert on_processors["gradient_accumulation_steps"] == 32
 
 
-@pytest.mark.parametrize("word", processes.FSDP)
+@pytest.mark.parametrize("word", parallel.FSDP)
 def test_fsdp_shards_blocks_and_saves_whole_weights(word: str) -> None:
     place = {"fsdp": word}
     made, files = config(place)
@@ -130,7 +130,7 @@ def test_what_cannot_be_meant_is_refused(place: dict[str, Any], key: tuple[str, 
     assert found == key and said in message
 
 
-@pytest.mark.parametrize("zero", processes.DEEPSPEED)
+@pytest.mark.parametrize("zero", parallel.DEEPSPEED)
 def test_deepspeed_on_processors(zero: str) -> None:
     command = llamafactory.train("x.yaml", 2, {"deepspeed": zero, "use_cpu": True})
     assert env(command)["DS_ACCELERATOR"] == "cpu"
