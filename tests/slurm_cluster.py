@@ -125,16 +125,24 @@ class Cluster:
         self.until(lambda: all(not self._steps(node) for node in NODES), "its jobs have ended", seconds=20)
 
     def hasten(self) -> None:
-        """Slurm lets a requeued job wait two minutes, until nothing of its first start is valid any more: here it need not."""
-        waiting: list[str] = []
+        """Slurm lets a requeued job wait two minutes, until nothing of its first start is valid any more: here it need not.
 
-        def found() -> list[str]:
-            waiting[:] = [job["id"] for job in self.jobs() if (job["state"], job["reason"]) == ("PENDING", "BeginTime")]
-            return waiting
+        Asked again after some seconds: the end of what the job started before it was requeued sets its time anew.
+        """
+        requeued: dict[str, float] = {}
 
-        self.until(found, "a job is requeued")
-        for job in waiting:
-            self.ask("scontrol", "update", f"jobid={job}", "starttime=now")
+        def begun() -> bool:
+            jobs = self.jobs()
+            waiting = {job["id"] for job in jobs if (job["state"], job["reason"]) == ("PENDING", "BeginTime")}
+            for job in waiting:
+                if time.monotonic() - requeued.get(job, 0.0) < 5:
+                    continue
+                requeued[job] = time.monotonic()
+                self.ask("scontrol", "update", f"jobid={job}", "starttime=now")
+            states = {job["state"] for job in jobs if job["id"] in requeued}
+            return bool(states) and not states & {"PENDING", "COMPLETING"}
+
+        self.until(begun, "requeued jobs run again")
 
     def stop(self) -> None:
         """End every job and daemon."""
@@ -161,7 +169,7 @@ class Cluster:
         while not so():
             died = [name for name, daemon in self._daemons.items() if daemon.poll() is not None]
             assert not died, f"{died} ended: {self._words(died[0])}"
-            assert time.monotonic() < until, f"waited in vain until {what}: {self.states()}"
+            assert time.monotonic() < until, f"waited in vain until {what}: {self.states()} {self.jobs()}"
             time.sleep(0.1)
 
     def _steps(self, node: str) -> set[int]:
