@@ -29,6 +29,8 @@ _SETTINGS = {
     "RAY_memory_monitor_refresh_ms": "0",  # it kills what fills the memory, as a merge does on purpose
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+_WORKERS = {"RAY_kill_child_processes_on_worker_exit": "0"}
+"""A worker that ends would kill its step's supervisor before that can end what the command started."""
 _ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """No cluster of several computers: only then its servers listen on 127.0.0.1 and nowhere else, whatever address it is told."""
 
@@ -61,7 +63,12 @@ def connected(machine: Machine) -> Iterator[None]:
         try:
             # It prints pages about each lost worker between our lines, and no setting keeps it from that.
             ray._private.worker.print_to_stdstream = lambda *_, **__: None
-            ray.init(**_wanted(machine, folder), log_to_driver=False, logging_level=logging.CRITICAL)
+            ray.init(
+                **_wanted(machine, folder),
+                runtime_env={"env_vars": _WORKERS},
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+            )
             for number, handler in heard.items():  # it hears SIGTERM in its own way
                 signal.signal(number, handler)
             yield
