@@ -5,8 +5,10 @@ As a program: makes the cluster, prints one line of JSON about it, and takes it 
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,9 +42,11 @@ def network_of_its_own() -> bool:
 def running(gpus: int = 2) -> Iterator[Nodes]:
     """A head without GPUs, n1 and n2 with so many fake ones each; the variable FAKE_NODE says to a step where it is."""
     alone = network_of_its_own()
+    # A short path of its own, or two clusters at once would share sockets and each other's "current" one.
+    folder = tempfile.mkdtemp(prefix="mot-nodes-", dir="/tmp")
     process = subprocess.Popen(
         [*(ALONE if alone else []), sys.executable, __file__, str(gpus)],
-        env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"},
+        env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": folder},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -55,6 +59,7 @@ def running(gpus: int = 2) -> Iterator[Nodes]:
     finally:
         process.stdin.close()
         process.wait(60)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _serve(gpus: int) -> None:
