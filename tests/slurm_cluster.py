@@ -127,7 +127,8 @@ class Cluster:
     def hasten(self) -> None:
         """Slurm lets a requeued job wait two minutes, until nothing of its first start is valid any more: here it need not.
 
-        Asked again after some seconds: the end of what the job started before it was requeued sets its time anew.
+        It does so with reason: the end of the first start, told late, would be taken for that of the second one. So the process that
+        tells it has to be gone. Asked again after some seconds, as that end sets the job's time anew.
         """
         requeued: dict[str, float] = {}
 
@@ -135,7 +136,8 @@ class Cluster:
             jobs = self.jobs()
             waiting = {job["id"] for job in jobs if (job["state"], job["reason"]) == ("PENDING", "BeginTime")}
             for job in waiting:
-                if time.monotonic() - requeued.get(job, 0.0) < 5:
+                first = any(line.startswith(f"slurmstepd: [{job}.") for _, line in _commands())
+                if first or time.monotonic() - requeued.get(job, 0.0) < 5:
                     continue
                 requeued[job] = time.monotonic()
                 self.ask("scontrol", "update", f"jobid={job}", "starttime=now")
