@@ -21,13 +21,14 @@ NODES = ("n1", "n2")
 GPUS = 2
 """Of each node; a job sees their numbers in CUDA_VISIBLE_DEVICES and nothing else."""
 
+# cred_expire: as long does a requeued job wait, so that nothing of its first start is taken for its second one; 120 if not said.
 CONF = """\
 ClusterName=toy
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/socket
+AuthInfo=socket={folder}/munge/socket,cred_expire=20
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 SlurmctldPort={ports[0]}
 StateSaveLocation={folder}/state
@@ -123,28 +124,6 @@ class Cluster:
         """Cancel every job and wait until its processes are gone."""
         self.ask("scancel", "--user=root")
         self.until(lambda: all(not self._steps(node) for node in NODES), "its jobs have ended", seconds=20)
-
-    def hasten(self) -> None:
-        """Slurm lets a requeued job wait two minutes, until nothing of its first start is valid any more: here it need not.
-
-        It does so with reason: the end of the first start, told late, would be taken for that of the second one. So the process that
-        tells it has to be gone. Asked again after some seconds, as that end sets the job's time anew.
-        """
-        requeued: dict[str, float] = {}
-
-        def begun() -> bool:
-            jobs = self.jobs()
-            waiting = {job["id"] for job in jobs if (job["state"], job["reason"]) == ("PENDING", "BeginTime")}
-            for job in waiting:
-                first = any(line.startswith(f"slurmstepd: [{job}.") for _, line in _commands())
-                if first or time.monotonic() - requeued.get(job, 0.0) < 5:
-                    continue
-                requeued[job] = time.monotonic()
-                self.ask("scontrol", "update", f"jobid={job}", "starttime=now")
-            states = {job["state"] for job in jobs if job["id"] in requeued}
-            return bool(states) and not states & {"PENDING", "COMPLETING"}
-
-        self.until(begun, "requeued jobs run again")
 
     def stop(self) -> None:
         """End every job and daemon."""

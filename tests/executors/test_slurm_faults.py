@@ -82,7 +82,6 @@ def test_a_node_that_is_lost(slurm: Cluster, world: World) -> None:
     slurm.lose_node(lost)
     try:
         said(process, f"{ANNA}: Slurm job {job_of(slurm, world, ANNA)['id']} waits again: ")
-        slurm.hasten()
         _, wrong = process.communicate(timeout=120)
     finally:
         slurm.start_node(lost)
@@ -121,7 +120,6 @@ def test_cancelled_and_requeued_while_somebody_watches(slurm: Cluster, world: Wo
     busy(world)
     slurm.ask("scontrol", "requeue", job_of(slurm, world, ANNA)["id"])
     said(process, f"{ANNA}: Slurm job {job_of(slurm, world, ANNA)['id']} waits again: ")
-    slurm.hasten()
     slurm.until(running(world, MERGE), "the merge runs")
     assert states(slurm, world, ANNA) == ["COMPLETED"]
     wait_for(lambda: world.starts("mergekit-yaml"))
