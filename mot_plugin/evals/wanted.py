@@ -1,6 +1,5 @@
 """What an evaluation needs: its parts, each with the settings that it is kept under, and the task files of a shard."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,7 +68,8 @@ def write_files(parts: Sequence[Part], files: Sequence[TaskFile], root: Path, fo
     """Task files in `folder` for what one shard is to answer, over the tasks' own below `root`. Raises FileError."""
     folder.mkdir(parents=True, exist_ok=True)
     for part in parts:
-        include = Path(os.path.relpath(root / lm_eval.names(files)[part.task].path, folder)).as_posix()
+        # Whole, as `folder` may lie behind a link (work/<step>), where `..` leads elsewhere.
+        include = (root / lm_eval.names(files)[part.task].path).resolve().as_posix()
         try:
             text = lm_eval.variant(part.task, files, include, repeats=part.repeats, first=part.first, every=part.every)
         except ValueError as error:
