@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mot_plugin.processes import die_with
+
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "srun")
 NODES = ("n1", "n2")
 GPUS = 2
@@ -166,9 +168,16 @@ class Cluster:
         return False
 
     def _start(self, name: str, command: list[str]) -> None:
-        log = (self.folder / f"{name}.out").open("ab")
+        log, tests = (self.folder / f"{name}.out").open("ab"), os.getpid()
         self._daemons[name] = subprocess.Popen(
-            command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            # Tests that are killed have no time to stop it.
+            preexec_fn=lambda: die_with(tests, signal.SIGTERM),  # noqa: PLW1509  (calls one system function)
         )
         log.close()
 
