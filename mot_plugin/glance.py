@@ -3,7 +3,7 @@
 import json
 import statistics
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +75,12 @@ def remaining(
     As many run side by side as did so far on average, but no step before those that it needs. What `running` ones have behind
     them at the moment `at` is theirs. Trainings of baselines and of branches differ in length: steps are alike by kind and method.
     """
-    records = {step.name: store.record(plan.prints[step.name]) for step in plan.steps}
-    took: dict[tuple[str, str], list[float]] = {}
-    for step in plan.steps:
-        record = records[step.name]
-        if record and record.state == "done" and record.seconds is not None:
-            took.setdefault(_alike(step), []).append(record.seconds)
+    records = _records(plan, store)
+    took = _took(plan, records)
+    if _unlike(todo, took):
+        return None
     expected: dict[str, float] = {}
     for step in todo:
-        if _alike(step) not in took and step.kind in ("traces", "train", "evaluate"):
-            return None
         record = records[step.name]
         behind = max(0.0, at - record.started) if step.name in running and record else 0.0
         expected[step.name] = max(0.0, statistics.median(took.get(_alike(step), [0.0])) - behind)
@@ -92,6 +88,30 @@ def remaining(
     for step in todo:  # in an order that works
         ends[step.name] = expected[step.name] + max((ends[need] for need in step.needs if need in ends), default=0.0)
     return max([sum(expected.values()) / _side_by_side(records.values()), *ends.values()])
+
+
+def unlike(plan: Plan, todo: Sequence[Step], store: Store) -> str | None:
+    """The first step to run that no finished one is like, so that nobody knows how long it takes; None if there is none."""
+    return _unlike(todo, _took(plan, _records(plan, store)))
+
+
+def _unlike(todo: Sequence[Step], took: Collection[tuple[str, str]]) -> str | None:
+    long = ("traces", "train", "evaluate")
+    return next((step.name for step in todo if step.kind in long and _alike(step) not in took), None)
+
+
+def _records(plan: Plan, store: Store) -> dict[str, Record | None]:
+    return {step.name: store.record(plan.prints[step.name]) for step in plan.steps}
+
+
+def _took(plan: Plan, records: Mapping[str, Record | None]) -> dict[tuple[str, str], list[float]]:
+    """Seconds of finished steps, by what makes steps alike."""
+    took: dict[tuple[str, str], list[float]] = {}
+    for step in plan.steps:
+        record = records[step.name]
+        if record and record.state == "done" and record.seconds is not None:
+            took.setdefault(_alike(step), []).append(record.seconds)
+    return took
 
 
 def _side_by_side(records: Iterable[Record | None]) -> float:

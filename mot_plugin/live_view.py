@@ -11,10 +11,10 @@ from mot_plugin.executors.work import Event, Watcher
 from mot_plugin.folder import Folder
 from mot_plugin.step import Plan, Step
 from mot_plugin.store import Store
-from mot_plugin.views import MARKS, ending, where
+from mot_plugin.views import MARKS, Spoken, where
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
 LINES = 8
 """Of steps, as long as not more than these run at once."""
@@ -63,20 +63,11 @@ class Scene:
         return f"queued: {', '.join(names[:2])}{more}{f' ({said})' if said else ''}"
 
 
-class LiveView:
+class LiveView(Spoken):
     """For a terminal."""
-
-    def __init__(self, console: "Console") -> None:
-        self._say = console
 
     def nothing_to_do(self, folder: Folder, goals: Collection[str]) -> None:
         self._say.print(f"[green]✔[/] everything is done; {where(folder, goals)}", soft_wrap=True)
-
-    def finished(self, folder: Folder, goals: Collection[str]) -> None:
-        ending(self._say, folder, goals)
-
-    def remark(self, words: str) -> None:
-        self._say.print(words, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def watching(self, folder: Folder, plan: Plan, todo: list[Step], store: Store) -> Iterator[Watcher]:

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -63,10 +63,16 @@ def end_leftovers(work: Path) -> None:
 
 def _marked(work: Path) -> set[int]:
     """Processes started for the step that writes into `work`: the kernel's word, so there is no stale pid file."""
-    mark, found = f"{MARK}={work}".encode(), set[int]()
+    mark = f"{MARK}={work}".encode()
+    return whose("environ", lambda environ: mark in environ.split(b"\0"))
+
+
+def whose(part: str, so: Callable[[bytes], bool]) -> set[int]:
+    """Processes of which a file of /proc (`environ`, `cmdline`) is so."""
+    found: set[int] = set()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended meanwhile, or is somebody else's
-            if mark in (process / "environ").read_bytes().split(b"\0"):
+            if so((process / part).read_bytes()):
                 found.add(int(process.name))
     return found
 

@@ -39,20 +39,24 @@ class View(Protocol):
     ) -> AbstractContextManager[Watcher]: ...
 
 
-class PlainView:
-    """One line per event, for logs and pipes."""
+class Spoken:
+    """What every view says alike."""
 
     def __init__(self, console: "Console") -> None:
         self._say = console
-
-    def nothing_to_do(self, folder: Folder, goals: Collection[str]) -> None:
-        self._say.print(f"{folder.root}: everything is done; {where(folder, goals)}", soft_wrap=True)
 
     def finished(self, folder: Folder, goals: Collection[str]) -> None:
         ending(self._say, folder, goals)
 
     def remark(self, words: str) -> None:
         self._say.print(words, markup=False, highlight=False, soft_wrap=True)
+
+
+class PlainView(Spoken):
+    """One line per event, for logs and pipes."""
+
+    def nothing_to_do(self, folder: Folder, goals: Collection[str]) -> None:
+        self._say.print(f"{folder.root}: everything is done; {where(folder, goals)}", soft_wrap=True)
 
     @contextmanager
     def watching(self, folder: Folder, plan: Plan, todo: list[Step], store: Store) -> Iterator[Watcher]:

@@ -47,10 +47,14 @@ class World:
         mine = {"FAKE_LOG": str(self.root / "starts.jsonl"), "FAKE_FAULTS": str(self.root / "faults.json")}
         return {**os.environ, **mine, "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
 
+    def before(self) -> list[str]:
+        """What stands before every command of ours."""
+        return []
+
     def popen(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start a command of ours, in a session of its own."""
         return subprocess.Popen(
-            [*MOT, *arguments],
+            [*self.before(), *MOT, *arguments],
             cwd=self.root,
             env=self.environment(),
             stdin=subprocess.DEVNULL,

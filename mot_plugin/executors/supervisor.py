@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mot_plugin.folder import Folder
-from mot_plugin.processes import die_with, end_leftovers
+from mot_plugin.processes import die_with, end_leftovers, whose
 
 
 def command(folder: Path, step: str) -> list[str]:
@@ -47,12 +47,8 @@ def end_supervisors(folder: Path) -> None:
 
 
 def _supervisors(folder: Path) -> set[int]:
-    wanted, found = "\0".join(["mot_plugin", "exec", str(folder), ""]).encode(), set[int]()
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it ended meanwhile
-            if wanted in (process / "cmdline").read_bytes():
-                found.add(int(process.name))
-    return found
+    wanted = "\0".join(["mot_plugin", "exec", str(folder), ""]).encode()
+    return whose("cmdline", lambda command: wanted in command)
 
 
 def attend(

@@ -123,7 +123,7 @@ def _left(
     blocked = {name for failure in failures for name in failure.blocked}
     open_rows = {row["name"]: row for row in rows if row["state"] in ("todo", "running") and row["name"] not in blocked}
     left = [step for step in plan.steps if step.name in open_rows]
-    unlike = next((step.name for step in left if glance.remaining(plan, [step], store) is None), None)
+    unlike = glance.unlike(plan, left, store)
     if unlike is not None:
         return None, unlike
     running = {name for name, row in open_rows.items() if row["state"] == "running"}

@@ -2,14 +2,13 @@
 
 import os
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fake_world import MOT, World, make_world, wait_for
+from fake_world import World, make_world, wait_for
 
 ANNA, BERT, MERGE, EVALUATE = (
     f"mot/round-1/{name}" for name in ("branches/anna", "branches/bert", "merge", "evaluate")
@@ -25,19 +24,9 @@ class Attacked(World):
 
     inside: list[str] = field(default_factory=list)
 
-    def popen(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """Start a command of ours, in a session of its own."""
-        return subprocess.Popen(
-            [*self.inside, *MOT, *arguments],
-            cwd=self.root,
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            **options,
-        )
+    def before(self) -> list[str]:
+        """Where its network is."""
+        return self.inside
 
     def running(self, step: str) -> bool:
         """Whether a step's command has started and its record says that it runs."""
