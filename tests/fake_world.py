@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ FAKES = Path(__file__).parent / "fakes"
 TEMPLATE = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
 MOT = [sys.executable, "-m", "mot_plugin"]
 TEACHERS = ("anna", "bert")
+STEP = re.compile(r" (?:configs|work)/(\S+?)(?:\.yaml|/shards/)")  # of a tool's command line
 TOOLS = ("llamafactory-cli", "mergekit-yaml", "lm_eval")
 
 
@@ -137,6 +139,16 @@ class World:
     def done(self) -> dict[str, float]:
         """Finished steps, and when each attempt that finished it began."""
         return {name: record["started"] for name, record in self.records().items() if record["state"] == "done"}
+
+    def ended_twice(self, kept: Collection[str] | None = None) -> list[str]:
+        """Commands that ended well more than once; of the steps `kept` only, if given.
+
+        A driver or node may be killed after a command has ended and before its step's record says so: that step runs again.
+        What was done before an attack (`kept`) must not.
+        """
+        counted = Counter((row["tool"], " ".join(row["argv"])) for row in self.log("end"))
+        twice = [f"{tool} {argv}" for (tool, argv), times in counted.items() if times > 1]
+        return [command for command in twice if kept is None or STEP.findall(command)[0] in kept]
 
     def result(self) -> dict[str, str]:
         """Digests of all that a run is for: weights, scores, the card, the report. No times, and no commit of this checkout."""

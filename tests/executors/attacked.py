@@ -2,8 +2,7 @@
 
 import os
 import signal
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,12 +36,11 @@ class Attacked(World):
         """No process is left, of ours or of an executor's own. None takes longer than the command's own patience."""
         wait_for(lambda: not self.processes(), seconds=30)
 
-    def checked(self, *, again: int = 0) -> None:
-        """No process left, no GPU given to two at once, no command ended well twice but for so many that were redone."""
+    def checked(self, kept: Collection[str] | None = None) -> None:
+        """No process left, no GPU given to two at once, no command ended well twice (of the steps `kept`)."""
         self.gone()
         assert self.log("double") == []
-        ends = Counter((row["tool"], " ".join(row["argv"])) for row in self.log("end"))
-        assert sum(ends.values()) - len(ends) <= again, ends
+        assert self.ended_twice(kept) == []
 
     def processes(self) -> dict[int, str]:
         """Also what Ray starts for itself: it does so in our environment."""

@@ -72,10 +72,12 @@ def test_a_stopped_driver_stops_its_steps(world: Attacked) -> None:
         assert world.plan()[ANNA]["why"] == "was stopped"
         world.forget()
     assert stop(world, lambda: world.running(ANNA), signal.SIGKILL)[0] == -signal.SIGKILL
+    kept = world.done()
     world.mend()
     again = world.run()  # at once: what the killed one left may still be there
     assert again.returncode == 0, again.stderr
-    world.checked()
+    world.checked(kept)
+    assert kept.items() <= world.done().items()
     assert world.starts("llamafactory-cli", "anna") == 2
 
 

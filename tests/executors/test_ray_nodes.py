@@ -90,10 +90,12 @@ def test_a_lost_node_s_step_runs_on_another(world: Attacked, nodes: Nodes) -> No
     process = world.start()
     wait_for(lambda: world.log("grandchild"))
     where = world.log("grandchild")[0]["node"]
+    kept = world.done()
     os.kill(nodes.raylets[where], signal.SIGKILL)
     _, said = process.communicate(timeout=240)
     assert (process.returncode, words(said)) == (0, "")
-    world.checked()
+    world.checked(kept)
+    assert kept.items() <= world.done().items()
     started = [row["node"] for row in world.log() if "branches/anna" in " ".join(row["argv"])]
     assert (started[0], len(started)) == (where, 2)
     assert started[1] != where

@@ -79,6 +79,7 @@ def test_a_node_that_is_lost(slurm: Cluster, world: World) -> None:
     process = world.start()
     busy(world)
     lost = job_of(slurm, world, ANNA)["node"]
+    kept = world.done()
     slurm.lose_node(lost)
     try:
         said(process, f"{ANNA}: Slurm job {job_of(slurm, world, ANNA)['id']} waits again: ")
@@ -94,7 +95,8 @@ def test_a_node_that_is_lost(slurm: Cluster, world: World) -> None:
     assert trained[0] == lost
     assert len(trained) == 2
     assert trained[1] != lost
-    calm(slurm, world)
+    calm(slurm, world, kept)
+    assert kept.items() <= world.done().items()
 
 
 def test_cancelled_and_run_again_at_once(slurm: Cluster, world: World) -> None:
