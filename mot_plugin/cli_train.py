@@ -25,6 +25,12 @@ def train(
         str | None,
         typer.Option(metavar="FILE", help="Progress as JSON lines; progress.jsonl in output_dir if not given"),
     ] = None,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="A checkpoint with the optimizer so often; the newest stays, to go on from"
+        ),
+    ] = None,
 ) -> None:
     """Train as `llamafactory-cli train CONFIG.yaml [key=value ...]` does, weights and all, with our callbacks.
 
@@ -36,7 +42,7 @@ def train(
         from mot_plugin.training.launch import launch
         from mot_plugin.training.options import Options
 
-        launch(Options(tuple(probe or ()), every, probe_only, progress), arguments)
+        launch(Options(tuple(probe or ()), every, probe_only, progress, checkpoint_every), arguments)
     except ModuleNotFoundError as error:
         raise MissingTool(
             f"training needs the package {error.name}, which this Python lacks: pip install 'mot-plugin[train]'"

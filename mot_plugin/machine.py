@@ -175,6 +175,9 @@ class Machine(Part):
     costs: Rates = Rates()
     """How fast this place is, for estimates only: what `mot-plugin calibrate` writes."""
     storage: Storage = Storage()
+    checkpoint_every: Annotated[int, Field(ge=1)] | None = None
+    """Optimizer steps between full checkpoints of a training, from the newest of which one that was killed goes on; it begins
+    anew without."""
     retries: Annotated[int, Field(ge=0)] = 1
     """How often a step is tried again after a failure that may pass (a killed process, a full GPU)."""
     backoff_seconds: Annotated[float, Field(ge=0)] = 10

@@ -34,6 +34,8 @@ class Record:
     """Its weights are gone: nothing that had to run read them any more."""
     peak_mb: int | None = None
     """Largest memory of one of its processes, in MB."""
+    resumed: int | None = None
+    """Optimizer step from which this attempt's training went on; earlier attempts made those before."""
     tools: dict[str, dict[str, str]] = field(default_factory=dict)
     """Tool -> Python and packages of the environment that it ran in."""
     hardware: dict[str, str] = field(default_factory=dict)

@@ -13,14 +13,14 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from mot_plugin import claims, environments, starting, state
+from mot_plugin import checkpoints, claims, environments, starting, state
 from mot_plugin.blocks import OWN
 from mot_plugin.errors import CheckFailed, FileError, RunConflict, StepFailed
 from mot_plugin.folder import Folder, point
 from mot_plugin.machine import Machine
 from mot_plugin.processes import die_with, disk_full_in_words, end_leftovers, locate, tail
 from mot_plugin.shipping import versions
-from mot_plugin.step import Plan, Step
+from mot_plugin.step import Plan, Step, digest
 from mot_plugin.store import Record, Store
 from mot_plugin.tools import llamafactory, lm_eval, mergekit, vllm
 from mot_plugin.tools.advice import FREE_SPACE, Advice, advise
@@ -113,14 +113,15 @@ class _Attempts:
     def _attempt(self, log: Path) -> tuple[str | None, bool]:
         """Clear, run every command, check what was promised: (what went wrong, whether trying again can help)."""
         work, part = self.folder.work(self.step.name), self.store.part(self.plan.prints[self.step.name])
-        shutil.rmtree(part, ignore_errors=True)  # LLaMA-Factory would resume what it finds, in silence
-        part.mkdir(parents=True)
+        kept = checkpoints.begin(part, self.step.call.resumable, self._identity())
+        self.record = replace(self.record, resumed=kept.steps if kept else None)
         point(work, part)
         alone = (
             claims.alone_here("merge", lambda: bool(self.stopped)) if self.step.kind in FILLS_MEMORY else nullcontext()
         )
         with log.open("ab") as output, alone:
-            for command in self.step.call.commands:
+            for planned in self.step.call.commands:
+                command = self._going_on(planned, kept.folder.relative_to(part)) if kept else planned
                 argv, env, pasted = starting.resolve(
                     command, self.step, self.folder, self.plan, self.machine, self.store
                 )
@@ -135,7 +136,19 @@ class _Attempts:
                     return f"stopped by {signal.Signals(self.stopped).name}", False
                 if code:
                     return self._explain(command, code, log)
+        if self.step.call.resumable:
+            checkpoints.end(part, self.step.call.resumable)
         return self._promised(work)
+
+    def _going_on(self, command: Command, checkpoint: Path) -> Command:
+        if command.tool != llamafactory.TOOL:
+            return command
+        return llamafactory.going_on(command, f"work/{self.step.name}/{checkpoint}")
+
+    def _identity(self) -> str:
+        """Of all that a checkpoint depends on and that the fingerprint leaves out: how many processes, which versions."""
+        texts = [file.text for file in self.step.call.files]
+        return digest([texts, self.step.gpus, self.step.nodes, self.record.tools])
 
     def _promised(self, work: Path) -> tuple[str | None, bool]:
         absent = [pattern for pattern in self.step.call.outputs if not any(work.glob(pattern))]

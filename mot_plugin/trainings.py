@@ -1,7 +1,7 @@
 """One training as one step: its rows laid out, LLaMA-Factory, an adapter made a whole model, and the check of what is there."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mot_plugin import probes
 from mot_plugin.blocks import UNION, WEIGHTS, Model, Setting, artifact, own, unique, work
@@ -10,7 +10,7 @@ from mot_plugin.merging import branch
 from mot_plugin.report.losses import PROBE
 from mot_plugin.step import Method, Step
 from mot_plugin.tools import llamafactory, mergekit
-from mot_plugin.tools.call import Call, Command, File
+from mot_plugin.tools.call import Call, Command, File, Resumable
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,20 @@ def training(s: Setting, wanted: Wanted) -> Step:
     )
     takes = s.machine.takes("train")
     gpus = takes.gpus or 0
-    train = llamafactory.train(yaml_files[0].path, gpus, s.machine.train, probes.arguments(s), nodes=takes.nodes)
+    train = llamafactory.train(
+        yaml_files[0].path,
+        gpus,
+        s.machine.train,
+        probes.arguments(s),
+        nodes=takes.nodes,
+        checkpoint_every=s.machine.checkpoint_every,
+    )
     commands = (lay_out, train, *(command for command, _ in exports), verify)
     files = (rows_file, *yaml_files, *(file for _, file in exports), check_file)
     call = Call(commands, files, _outputs(s, wanted, lora=lora), _discard(wanted, lora=lora), WEIGHTS)
+    if s.machine.checkpoint_every:
+        saved = range(wanted.save_steps, wanted.steps + 1, wanted.save_steps) if wanted.save_steps else ()
+        call = replace(call, resumable=Resumable("adapter" if lora else "model", wanted.steps, tuple(saved)))
     needs = unique(wanted.start.step, corpus, *probes.needs(s))
     return Step(
         name,

@@ -43,8 +43,8 @@ def observe(folder: Folder) -> list[Observed]:
     found = []
     for step in plan.steps:
         record, out = store.record(plan.prints[step.name]), store.out(plan.prints[step.name])
-        if record is None or record.state != "done" or record.seconds is None:
-            continue
+        if record is None or record.state != "done" or record.seconds is None or record.resumed:
+            continue  # of a training that went on from a checkpoint, only the rest was timed
         one = Observed(ground, step, amount(ground, step), record.seconds)
         if step.kind == "train":
             one = replace(one, working=_elapsed(out))

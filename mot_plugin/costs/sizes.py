@@ -62,8 +62,18 @@ def _train(ground: Ground, step: Step) -> Sizes:
     if ground.recipe.sft.get("finetuning_type") == llamafactory.LORA:
         whole = SINGLE * ground.student.parameters
         return Sizes((whole,) * max(1, saved), while_working=whole * max(1, saved))  # mergekit's cache of the same
-    each = trained_width(ground) * ground.student.parameters
-    return Sizes((each,) * saved, while_working=each) if saved else Sizes((each,))  # the end once more, then deleted
+    each, full = trained_width(ground) * ground.student.parameters, _full_checkpoints(ground, step)
+    if not saved:
+        return Sizes((each,), while_working=full)
+    return Sizes((each,) * saved, while_working=each + full)  # the end once more, then deleted
+
+
+def _full_checkpoints(ground: Ground, step: Step) -> float:
+    """Weights and the optimizer's two moments, with DeepSpeed also its masters; the newest, and the next one being written."""
+    every = ground.machine.checkpoint_every
+    there = min(2, ((step.at or 0) - 1) // every) if every else 0
+    state = (3 if ground.machine.train.get("deepspeed") else 2) * SINGLE
+    return float(there * (trained_width(ground) + state) * ground.student.parameters)
 
 
 def _merge(ground: Ground, step: Step) -> Sizes:

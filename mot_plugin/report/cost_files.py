@@ -51,22 +51,34 @@ def _made(root: Path, step: dict[str, Any]) -> Spent | None:
     log = next((root / "artifacts" / name).glob("*/trainer_log.jsonl"), root / "artifacts" / name / "trainer_log.jsonl")
     logged = losses.read(log, step["method"], step["teacher"], step["round"], 0)
     steps = step.get("at") or max((at for at, _ in logged.rows), default=0)
+    resumed = _record(root, name).get("resumed") or 0  # the last attempt made only the steps after these
+    seconds *= steps / (steps - resumed) if resumed < steps else 1
     rows = _rows(root, name)
     mean = _mean(_json(root / "artifacts" / "corpus" / (step["teacher"] or "union") / "summary.json"))
     guessed = None if rows is None or mean is None else rows * mean
     tokens = guessed if logged.tokens is None else logged.tokens
     return Spent(
-        "train", **known, steps=steps, sequences=rows, tokens=tokens, seconds=seconds, estimated=logged.tokens is None
+        "train",
+        **known,
+        steps=steps,
+        sequences=rows,
+        tokens=tokens,
+        seconds=seconds,
+        estimated=logged.tokens is None,
     )
 
 
 def _seconds(root: Path, name: str) -> float | None:
     """How long the step's last attempt took; its record lies beside the artifact that the run folder links to."""
-    link = root / "artifacts" / name
-    record = _json(link.resolve().parent / "record.json") if link.exists() else {}
+    record = _record(root, name)
     if record.get("state") != "done" or record.get("ended") is None:
         return None
     return float(record["ended"] - record["started"])
+
+
+def _record(root: Path, name: str) -> dict[str, Any]:
+    link = root / "artifacts" / name
+    return _json(link.resolve().parent / "record.json") if link.exists() else {}
 
 
 def _rows(root: Path, name: str) -> int | None:

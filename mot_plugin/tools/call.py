@@ -38,6 +38,18 @@ class Command:
 
 
 @dataclass(frozen=True)
+class Resumable:
+    """A training that goes on from its own checkpoints in `room`, a folder of the step, if it is killed.
+
+    `results` are the optimizer steps whose checkpoints the step is for; the others only serve to go on.
+    """
+
+    room: str
+    steps: int
+    results: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Call:
     """Commands run one after the other; all must exit 0, and every glob in `outputs` must then match in the step's folder.
 
@@ -52,6 +64,8 @@ class Call:
     weights: tuple[str, ...] = ()
     starts: tuple[str, ...] = ()
     """Tools that our own commands start themselves: they must be there, and their words are looked for in the log."""
+    resumable: Resumable | None = None
+    """Its training, if the machine file has it write checkpoints to go on from. No part of the fingerprint."""
 
 
 def beside(argv: Sequence[str], program: str) -> list[str]:

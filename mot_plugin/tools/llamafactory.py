@@ -6,6 +6,7 @@ Every hyper-parameter of the paper's C.1 is LLaMA-Factory's own key in the recip
 import difflib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ TOOL = "llamafactory-cli"
 PLUGIN = "mot-plugin"
 """Ours in LLaMA-Factory's environment: its `train` is LLaMA-Factory's with callbacks, the same weights."""
 LORA = "lora"
+LOG = "trainer_log.jsonl"
+"""In its output_dir, a line a step."""
 
 PLAN_KEYS = frozenset(
     "model_name_or_path adapter_name_or_path export_dir "
@@ -190,26 +193,41 @@ def config(
 
 
 def train(
-    config_path: str, gpus: int, place: Mapping[str, Any], ours: tuple[str, ...] = (), *, nodes: int = 1
+    config_path: str,
+    gpus: int,
+    place: Mapping[str, Any],
+    ours: tuple[str, ...] = (),
+    *,
+    nodes: int = 1,
+    checkpoint_every: int | None = None,
 ) -> Command:
     """`llamafactory-cli train CONFIG`; through torchrun where there are several GPUs (of each of `nodes`) or DeepSpeed.
 
-    With arguments of `ours` it is `mot-plugin train CONFIG ...` in the same environment (mot_plugin/training/).
+    With arguments of `ours`, or to save full checkpoints, it is `mot-plugin train CONFIG ...` in the same environment
+    (mot_plugin/training/).
     """
-    own = ours or parallel.joins_first(place)
+    saving = ("--checkpoint-every", str(checkpoint_every)) if checkpoint_every else ()
+    own = ours or saving or parallel.joins_first(place)
     return Command(
         TOOL,
         ("train", config_path, *ours),
         tuple(sorted({**dict(OFFLINE), **parallel.environment(place, gpus, nodes)}.items())),
+        place=saving,
         program=PLUGIN if own else "",
         spread=nodes > 1,
     )
 
 
+def going_on(command: Command, checkpoint: str) -> Command:
+    """The same training from a full checkpoint; the settings of its YAML would delete its log and begin anew."""
+    settings = (f"resume_from_checkpoint={checkpoint}", "overwrite_output_dir=false")
+    return replace(command, place=(*command.place, *settings))
+
+
 def progress(folder: Path) -> tuple[int, int, float | None] | None:
     """(step, of, loss) of a training that writes into `folder`, from its trainer_log.jsonl; None before its first step."""
     try:
-        lines = (folder / "trainer_log.jsonl").read_text(encoding="utf-8").split("\n")
+        lines = (folder / LOG).read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
         return None
     for line in reversed(lines):

@@ -2,8 +2,9 @@
 it runs in the trainer's environment, and nothing that plans may import it.
 """
 
+from mot_plugin.training.checkpoints import FullCheckpoints
 from mot_plugin.training.finite import StopOnNonFinite
 from mot_plugin.training.probe import ProbeLoss
 from mot_plugin.training.progress import Progress
 
-__all__ = ["ProbeLoss", "Progress", "StopOnNonFinite"]
+__all__ = ["FullCheckpoints", "ProbeLoss", "Progress", "StopOnNonFinite"]

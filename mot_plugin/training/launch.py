@@ -72,7 +72,8 @@ def _join() -> None:
 
 
 def _callbacks(options: Options, settings: Any) -> list[Any]:
-    from mot_plugin.training import ProbeLoss, Progress, StopOnNonFinite
+    from mot_plugin.training import FullCheckpoints, ProbeLoss, Progress, StopOnNonFinite
 
     probes = [ProbeLoss(*options.probe, every=options.every, settings=settings)] if options.probe else []
-    return [StopOnNonFinite(), Progress(options.progress), *probes]
+    full = [FullCheckpoints(options.checkpoint_every)] if options.checkpoint_every else []
+    return [StopOnNonFinite(), Progress(options.progress), *probes, *full]

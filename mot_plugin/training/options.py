@@ -17,6 +17,7 @@ class Options:
     only: bool = False
     """Measure the model that the training would start from, and train nothing."""
     progress: str | None = None
+    checkpoint_every: int | None = None
 
     @property
     def word(self) -> str:

@@ -74,5 +74,12 @@ def _begin(file: Path, done: int) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     kept = []
     if done and file.is_file():
-        kept = [line for line in file.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] < done]
+        kept = [line for line in file.read_text(encoding="utf-8").splitlines() if _before(line, done)]
     file.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+
+
+def _before(line: str, step: int) -> bool:
+    try:
+        return bool(json.loads(line)["step"] < step)
+    except ValueError:  # what was killed had written half of it
+        return False

@@ -130,6 +130,18 @@ def test_a_tool_that_says_how_long_it_worked_is_believed(finished: Callable[[flo
     assert {one.how for one in made.constants if one.name == "mfu"} == {"timed by its tool"}
 
 
+def test_a_training_that_went_on_from_a_checkpoint_is_left_out(finished: Callable[[float], Folder]) -> None:
+    """Only the rest of it was timed."""
+    folder = finished(0.0)
+    first, *others = [one.step.name for one in observe(folder) if one.step.kind == "train"]
+    print_ = folder.plan().prints[first]
+    record = folder.store().record(print_)
+    assert record
+    folder.store().write(print_, dataclasses.replace(record, resumed=20, ended=record.started + 1))
+    assert [one.step.name for one in observe(folder) if one.step.kind == "train"] == others
+    assert fitted(folder).rates.mfu == pytest.approx(TRUE.mfu, rel=0.01)
+
+
 def test_the_block_is_one_that_a_machine_file_takes(finished: Callable[[float], Folder]) -> None:
     made = fitted(finished(0.1))
     written = yaml.safe_load(calibration_words.block(made))

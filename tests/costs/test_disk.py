@@ -54,6 +54,11 @@ def test_bytes_of_a_training(ready: Prepared) -> None:
     # Without ZeRO-3 the trainer keeps its weights in float32, and saves them so.
     assert sizes(grounded(ready, train={"deepspeed": None}), branch) == Sizes((4 * N,))
     assert sizes(grounded(ready, train={"deepspeed": None}, sft={"pure_bf16": True}), branch) == Sizes((2 * N,))
+    # Weights, two moments and DeepSpeed's masters of the newest full checkpoint, and of the one that is being written.
+    often, once = (ready.machine.model_copy(update={"checkpoint_every": every}) for every in (10, 30))
+    full = (2 + 12) * N
+    assert sizes(dataclasses.replace(grounded(ready), machine=often), branch) == Sizes((2 * N,), while_working=2 * full)
+    assert sizes(dataclasses.replace(grounded(ready), machine=once), branch) == Sizes((2 * N,), while_working=full)
     lora = sizes(grounded(ready, sft={"finetuning_type": "lora"}), branch)
     assert (lora.left, lora.working) == (4 * N, 8 * N)
 

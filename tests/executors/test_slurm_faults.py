@@ -99,6 +99,23 @@ def test_a_node_that_is_lost(slurm: Cluster, world: World) -> None:
     assert kept.items() <= world.done().items()
 
 
+def test_a_requeued_training_goes_on_from_its_checkpoint(slurm: Cluster, world: World) -> None:
+    """As after preemption: the same job begins again, and the training where it was."""
+    world.mend()
+    world.fault("llamafactory-cli", "stuck", match="anna")
+    world.edit(lambda recipe: recipe["methods"]["mot"].update(steps=5))
+    world.edit(lambda machine: machine.update(checkpoint_every=2), "machine.yaml")
+    process = world.start()
+    mark = world.run_folder / "work" / ANNA / "model" / "checkpoint-2" / "mot_plugin.whole"
+    wait_for(mark.exists)
+    slurm.ask("scontrol", "requeue", job_of(slurm, world, ANNA)["id"])
+    _, wrong = process.communicate(timeout=120)
+    assert process.returncode == 0, wrong
+    assert states(slurm, world, ANNA) == ["COMPLETED"]
+    assert [row["step"] for row in world.log("from") if "anna" in " ".join(row["argv"])] == [0, 2]
+    calm(slurm, world)
+
+
 def test_cancelled_and_run_again_at_once(slurm: Cluster, world: World) -> None:
     """The new job waits until the old one's processes are gone; those that waited for the old one wait for the new one."""
     process = world.start()

@@ -78,7 +78,8 @@ def test_read_from_a_run_folder(tmp_path: Path) -> None:
         out = store / str(place) / "out"
         out.mkdir(parents=True)
         state = "running" if name == "mtd/train" else "done"
-        write(out.parent / "record.json", {"state": state, "started": 100.0, "ended": 160.0})
+        went_on = {"resumed": 5} if name == "std/qwq/train" else {}  # half of its ten steps are not in these seconds
+        write(out.parent / "record.json", {"state": state, "started": 100.0, "ended": 160.0, **went_on})
         (root / "artifacts" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "artifacts" / name).symlink_to(out)
     summary = {"samples": 40, "kept": 10, "tokens": {"total": 500}}
@@ -93,7 +94,7 @@ def test_read_from_a_run_folder(tmp_path: Path) -> None:
         Spent("traces", teacher="qwq", tokens=2000.0, estimated=True),
         Spent("train", "MoT", "qwq", 1, 10, None, 777, 60.0, 2),
         Spent("merge", "MoT", None, 1, seconds=60.0, gpus=2),
-        Spent("train", "STD", "qwq", None, 10, 160, 8000.0, 60.0, 2, estimated=True),
+        Spent("train", "STD", "qwq", None, 10, 160, 8000.0, 120.0, 2, estimated=True),
     ], "the union is no teacher's, and what still runs took nothing yet"
 
 
