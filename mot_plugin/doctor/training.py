@@ -28,6 +28,7 @@ def check(context: Context) -> Iterator[Finding]:
         yield from _packages(one, {**place, **sft}, context.machine.gpus_for("train"))
     yield from _launcher(context, one)
     yield _device(context, sft)
+    yield from _checkpoints(context)
 
 
 def _packages(one: Environment, said: dict[str, Any], gpus: int) -> Iterator[Finding]:
@@ -79,3 +80,17 @@ def _device(context: Context, sft: dict[str, Any]) -> Finding:
         make = error if sft.get("bf16") else warning
         return make("device", f"no GPU to train on: {bf16}", "write `train: {use_cpu: true}` in the machine file")
     return ok("device", f"{gpus} GPUs" if gpus else "the processor, as the machine file says")
+
+
+def _checkpoints(context: Context) -> Iterator[Finding]:
+    """Full checkpoints that no training here is long enough to write."""
+    every = context.machine.checkpoint_every
+    longest = max((step.at or 0 for step in context.todo if step.kind == "train"), default=0)
+    if every is None or not longest:
+        return
+    if every < longest:
+        yield ok("checkpoints", f"a training that is killed repeats at most {every} of up to {longest} optimizer steps")
+    else:
+        said = f"one every {every} optimizer steps, and no training here takes more than {longest}: one that is killed begins anew"
+        remedy = f"write `checkpoint_every: {max(1, longest // 5)}` in the machine file"
+        yield warning("checkpoints", said, remedy if longest > 1 else "leave checkpoint_every out")

@@ -208,3 +208,13 @@ def test_bf16_without_a_gpu(place: Place) -> None:
     assert (wrong.level, wrong.remedy) == ("error", "write `train: {use_cpu: true}` in the machine file")
     place.recipe(sft={"bf16": False})
     assert place.told()["device"].level == "warning"
+
+
+def test_checkpoints_that_no_training_reaches(place: Place) -> None:
+    assert "checkpoints" not in place.told()
+    place.machine(checkpoint_every=2)
+    wrong = place.told()["checkpoints"]
+    assert (wrong.level, wrong.remedy) == ("warning", "write `checkpoint_every: 1` in the machine file")
+    assert wrong.found.startswith("one every 2 optimizer steps, and no training here takes more than 2")
+    place.recipe(methods={"mtd": {"steps": 4, "save_steps": 4}})
+    assert place.told()["checkpoints"].found == "a training that is killed repeats at most 2 of up to 4 optimizer steps"
