@@ -1,7 +1,9 @@
 """Whole runs under a real Slurm: what comes of them, who gets which GPU, and what happens when somebody stops watching."""
 
+import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,6 +118,31 @@ def test_two_runs_share_their_jobs(slurm: Cluster, world: World) -> None:
         assert (world.runs / "twin" / "artifacts" / name).is_dir()
     assert (world.runs / "twin" / "student" / "README.md").is_file()
     calm(slurm, world)
+
+
+def test_two_merges_never_fill_a_memory_together(slurm: Cluster, world: World) -> None:
+    """Their jobs run at once, each on a node of its own as Slurm has it; both are this computer, and one waits for the other."""
+    world.edit(lambda recipe: recipe.update(name="twin"), to="twin.yaml")
+    world.edit(lambda recipe: recipe["sft"].update(learning_rate=0.02), "twin.yaml")
+    world.fault("mergekit-yaml", "held")
+    both = ("run", "tiny.yaml", "twin.yaml", "--machine", "machine.yaml")
+    left = world.mot(*both, "--detach")
+    assert left.returncode == 0, left.stderr
+    wait_for(lambda: len(merges(slurm, world)) == 2)
+    wait_for(lambda: world.starts("mergekit-yaml"))
+    time.sleep(2)  # one that did not wait would begin meanwhile
+    (world.root / "go-mergekit-yaml").touch()
+    ended = world.mot(*both)
+    assert ended.returncode == 0, ended.stderr
+    rows = [json.loads(line) for line in (world.root / "starts.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["event"] for row in rows if row["tool"] == "mergekit-yaml"] == ["start", "end", "start", "end"]
+    calm(slurm, world, kept=())  # both runs' commands have the same words
+
+
+def merges(slurm: Cluster, world: World) -> list[dict[str, str]]:
+    """The jobs of merges, if all of them run."""
+    found = jobs(slurm, world).get(MERGE, [])
+    return found if all(job["state"] == "RUNNING" for job in found) else []
 
 
 def test_stop_from_another_shell(slurm: Cluster, world: World) -> None:
