@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mot_plugin.report.losses import PROBE
 from mot_plugin.store import replace_text
@@ -16,8 +17,8 @@ from mot_plugin.tools.call import Resumable
 
 MARK = "mot_plugin.whole"
 """Written into a checkpoint once every process has written its part of it: `state`, or `model` without the state."""
-STARTS = 3
-"""So often is a training begun from one checkpoint that leads to no further one; a broken one must not be tried for ever."""
+FAILURES = 3
+"""After so many failures from one checkpoint it is left alone: a broken one must not be tried for ever."""
 STATE = (
     *("optimizer*", "scheduler.pt", "scaler.pt", "rng_state*.pth"),
     *("global_step*", "latest", "zero_to_fp32.py"),  # DeepSpeed
@@ -72,18 +73,28 @@ def begin(part: Path, resumable: Resumable | None, identity: str) -> Checkpoint 
 
     `identity` is of everything that a checkpoint depends on; one of another identity is not used.
     """
-    starts = _starts(part, identity)
-    chosen = None if resumable is None or starts is None else _usable(part, resumable, starts)
+    begun = _begun(part)
+    known = begun if begun and begun["identity"] == identity else None
+    chosen = _usable(part, resumable, known["failures"]) if resumable and known else None
     if chosen is None:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
     else:
         _clear(part, chosen)
         _rewind(chosen.folder.with_name(llamafactory.LOG), chosen.steps)
-    if resumable is not None:
-        counted = {chosen.folder.name: (starts or {}).get(chosen.folder.name, 0) + 1} if chosen else {}
-        replace_text(part / _BEGUN, json.dumps({"identity": identity, "starts": counted}))
+    if resumable is not None and chosen is None:
+        _write(part, {"identity": identity, "failures": {}})
     return chosen
+
+
+def failed(part: Path, chosen: Checkpoint | None, *, sound: bool) -> None:
+    """An attempt that went on from there has failed, and was not stopped. If what it left is not sound, the next begins anew."""
+    begun = _begun(part)
+    if not sound:
+        (part / _BEGUN).unlink(missing_ok=True)
+    elif begun and chosen:
+        name = chosen.folder.name
+        _write(part, begun | {"failures": {**begun["failures"], name: begun["failures"].get(name, 0) + 1}})
 
 
 def end(part: Path, resumable: Resumable) -> None:
@@ -97,19 +108,23 @@ def end(part: Path, resumable: Resumable) -> None:
             (folder / MARK).unlink()
 
 
-def _starts(part: Path, identity: str) -> dict[str, int] | None:
-    """How often an attempt began from a checkpoint, by its name; None where nothing of this identity was begun."""
+def _begun(part: Path) -> dict[str, Any] | None:
+    """What was begun: its identity, and the failures from each checkpoint by its name."""
     try:
-        found = json.loads((part / _BEGUN).read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((part / _BEGUN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found["starts"] if found["identity"] == identity else None
+    return found
 
 
-def _usable(part: Path, resumable: Resumable, starts: Mapping[str, int]) -> Checkpoint | None:
+def _write(part: Path, begun: dict[str, Any]) -> None:
+    replace_text(part / _BEGUN, json.dumps(begun))
+
+
+def _usable(part: Path, resumable: Resumable, failures: Mapping[str, int]) -> Checkpoint | None:
     """The newest one that can be gone on from. With all its steps made, a training would make one more."""
     for one in reversed(whole(part / resumable.room)):
-        if one.resumable and one.steps < resumable.steps and starts.get(one.folder.name, 0) < STARTS:
+        if one.resumable and one.steps < resumable.steps and failures.get(one.folder.name, 0) < FAILURES:
             return one
     return None
 
@@ -117,7 +132,12 @@ def _usable(part: Path, resumable: Resumable, starts: Mapping[str, int]) -> Chec
 def _clear(part: Path, chosen: Checkpoint) -> None:
     """Delete everything, but for whole checkpoints up to the chosen one and the logs beside them."""
     room = chosen.folder.parent
-    stays = {room, *(one.folder for one in whole(room) if one.steps <= chosen.steps), *(room / name for name in _LOGS)}
+    stays = {
+        part / _BEGUN,
+        room,
+        *(one.folder for one in whole(room) if one.steps <= chosen.steps),
+        *(room / name for name in _LOGS),
+    }
     for path in [*part.iterdir(), *room.iterdir()]:
         if path not in stays:
             _delete(path)

@@ -135,6 +135,7 @@ class _Attempts:
                 if self.stopped:
                     return f"stopped by {signal.Signals(self.stopped).name}", False
                 if code:
+                    checkpoints.failed(part, kept, sound=not _final(command, code))
                     return self._explain(command, code, log)
         if self.step.call.resumable:
             checkpoints.end(part, self.step.call.resumable)
@@ -169,7 +170,7 @@ class _Attempts:
         if advice is None and shutil.disk_usage(self.folder.root).free < FULL_BYTES:
             advice, again = FREE_SPACE, False
         self.record = replace(self.record, advice=advice)
-        return f"{command.tool} {what}", again and not (command.tool == OWN and code in FINAL)
+        return f"{command.tool} {what}", again and not _final(command, code)
 
     def _start(self, argv: list[str], env: dict[str, str], output: IO[bytes]) -> int:
         supervisor = os.getpid()
@@ -224,6 +225,10 @@ class _Attempts:
         self.claim.check()
         self.record = replace(self.record, **changes)  # type: ignore[arg-type]
         self.store.write(self.plan.prints[self.step.name], self.record)
+
+
+def _final(command: Command, code: int) -> bool:
+    return command.tool == OWN and code in FINAL
 
 
 def _next_log(home: Path) -> Path:

@@ -85,16 +85,23 @@ def test_what_was_begun_without_us_is_cleared(tmp_path: Path) -> None:
     assert not (part / "model").exists()
 
 
-def test_three_starts_without_a_further_one_are_enough(part: Path) -> None:
-    saved(part, 2)
-    for _ in range(checkpoints.STARTS):
-        assert checkpoints.begin(part, TRAINING, "one")
-    further = saved(part, 6)
-    for _ in range(checkpoints.STARTS):
-        assert checkpoints.begin(part, TRAINING, "one") == checkpoints.Checkpoint(further, 6)
-    assert checkpoints.begin(part, TRAINING, "one") == checkpoints.Checkpoint(part / "model" / "checkpoint-2", 2), (
-        "the one before is whole, too, and has its tries again"
-    )
+def test_three_failures_are_enough_and_stops_are_none(part: Path) -> None:
+    earlier, newest = (checkpoints.Checkpoint(saved(part, steps), steps) for steps in (2, 6))
+    for _ in range(2 * checkpoints.FAILURES):
+        assert checkpoints.begin(part, TRAINING, "one") == newest
+    for _ in range(checkpoints.FAILURES):
+        assert checkpoints.begin(part, TRAINING, "one") == newest
+        checkpoints.failed(part, newest, sound=True)
+    assert checkpoints.begin(part, TRAINING, "one") == earlier
+    again = checkpoints.Checkpoint(saved(part, 8), 8)
+    assert checkpoints.begin(part, TRAINING, "one") == again
+
+
+def test_a_model_that_was_found_wrong_is_not_gone_on_from(part: Path) -> None:
+    newest = checkpoints.Checkpoint(saved(part, 6), 6)
+    assert checkpoints.begin(part, TRAINING, "one") == newest
+    checkpoints.failed(part, newest, sound=False)
+    assert checkpoints.begin(part, TRAINING, "one") is None
 
 
 def test_only_the_newest_stays_whole(part: Path) -> None:

@@ -131,6 +131,15 @@ def test_half_a_checkpoint_is_none(world: World) -> None:
     assert begins(world) == [0, 0]
 
 
+def test_a_model_that_was_found_wrong_begins_anew(world: World) -> None:
+    world.mend()
+    world.fault("llamafactory-cli", "nan-weights", match=ANNA)
+    ended = world.run()
+    assert (ended.returncode, begun(world)) == (3, [0])
+    assert "NaN or Inf in" in ended.stderr + (world.run_folder / f"logs/{ANNA}.log").read_text(encoding="utf-8")
+    assert begins(world) == [0, 0]
+
+
 def test_a_checkpoint_that_leads_nowhere_is_given_up(world: World, alone: dict[str, str]) -> None:
     world.mend()
     world.fault("llamafactory-cli", "stuck", match=ANNA, times=4)
