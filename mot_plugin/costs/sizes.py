@@ -38,9 +38,12 @@ def sizes(ground: Ground, step: Step) -> Sizes:
 
 
 def trained_width(ground: Ground) -> int:
-    """Bytes of a parameter in what a training saves: 16 bits where it holds them so, 32 where it keeps masters of its own."""
+    """Bytes of a parameter in what a training saves: 16 bits where it holds them so, else 32.
+
+    DeepSpeed keeps masters of its own beside 16-bit weights; LLaMA-Factory makes the weights themselves float32 otherwise.
+    """
     sft, place = ground.recipe.sft, ground.machine.train
-    held_so = sft.get("pure_bf16") or str(place.get("deepspeed", "")).startswith("zero3") or "fsdp" in place
+    held_so = sft.get("pure_bf16") or place.get("deepspeed")
     return HALF if held_so and (sft.get("bf16") or sft.get("fp16") or sft.get("pure_bf16")) else SINGLE
 
 
@@ -69,10 +72,10 @@ def _train(ground: Ground, step: Step) -> Sizes:
 
 
 def _full_checkpoints(ground: Ground, step: Step) -> float:
-    """Weights and the optimizer's two moments, with DeepSpeed also its masters; the newest, and the next one being written."""
+    """Weights, two moments, and masters or (FSDP) the weights once more; the newest, and the next one being written."""
     every = ground.machine.checkpoint_every
     there = min(2, ((step.at or 0) - 1) // every) if every else 0
-    state = (3 if ground.machine.train.get("deepspeed") else 2) * SINGLE
+    state = (3 if {"deepspeed", "fsdp"} & ground.machine.train.keys() else 2) * SINGLE
     return float(there * (trained_width(ground) + state) * ground.student.parameters)
 
 

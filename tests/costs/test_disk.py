@@ -51,7 +51,10 @@ def test_bytes_of_a_training(ready: Prepared) -> None:
     assert sizes(grounded(ready), branch) == Sizes((2 * N,))
     # Five checkpoints, and the last of them once more until the step ends.
     assert sizes(grounded(ready), long) == Sizes((2 * N,) * 5, while_working=2 * N)
-    # Without ZeRO-3 the trainer keeps its weights in float32, and saves them so.
+    assert sizes(grounded(ready, train={"deepspeed": "zero2"}), branch) == Sizes((2 * N,))
+    fsdp = {"deepspeed": None, "fsdp": "full_shard"}
+    assert sizes(grounded(ready, train=fsdp), branch) == Sizes((4 * N,))
+    # Without DeepSpeed the trainer keeps its weights in float32, and saves them so.
     assert sizes(grounded(ready, train={"deepspeed": None}), branch) == Sizes((4 * N,))
     assert sizes(grounded(ready, train={"deepspeed": None}, sft={"pure_bf16": True}), branch) == Sizes((2 * N,))
     # Weights, two moments and DeepSpeed's masters of the newest full checkpoint, and of the one that is being written.
