@@ -53,7 +53,10 @@ MinJobAge={remembered}
 MpiDefault=none
 GresTypes=gpu
 {nodes}
-PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=9
 """
 # Without cgroups; slurmd looks for the file all the same.
 CGROUP = """\

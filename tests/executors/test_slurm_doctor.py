@@ -24,7 +24,7 @@ def test_a_real_slurm(slurm: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert said["slurm"].found == "it answers, with 2 nodes"
     assert said["steps.train"].found == "2 GPUs on 2 of 2 such nodes in the cluster"
     assert {one.level for one in said.values()} == {"ok"}
-    assert told(slurm={"partition": "gpus"})["partition gpus"].found == "there is none; there are all"
+    assert told(slurm={"partition": "gpus"})["partition gpus"].found == "there is none; there are all, urgent"
     wrong = told(slurm={"partition": "all"}, gpus=4)["steps.train"]
     assert (wrong.level, wrong.found) == ("error", "1 nodes with 4 GPUs, and partition all has 0")
     elsewhere = tmp_path / "slurm.conf"

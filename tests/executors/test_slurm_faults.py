@@ -99,8 +99,8 @@ def test_a_node_that_is_lost(slurm: Cluster, world: World) -> None:
     assert kept.items() <= world.done().items()
 
 
-def test_a_requeued_training_goes_on_from_its_checkpoint(slurm: Cluster, world: World) -> None:
-    """As after preemption: the same job begins again, and the training where it was."""
+def test_a_preempted_training_goes_on_from_its_checkpoint(slurm: Cluster, world: World) -> None:
+    """Somebody more important takes all GPUs; then the same job begins again, and the training where it was."""
     world.mend()
     world.fault("llamafactory-cli", "stuck", match="anna")
     world.edit(lambda recipe: recipe["methods"]["mot"].update(steps=5))
@@ -108,9 +108,12 @@ def test_a_requeued_training_goes_on_from_its_checkpoint(slurm: Cluster, world: 
     process = world.start()
     mark = world.run_folder / "work" / ANNA / "model" / "checkpoint-2" / "mot_plugin.whole"
     wait_for(mark.exists)
-    slurm.ask("scontrol", "requeue", job_of(slurm, world, ANNA)["id"])
+    takes = ("--partition=urgent", "--nodes=2", "--gres=gpu:2", "--job-name=urgent", "--output=/dev/null")
+    urgent = slurm.ask("sbatch", "--parsable", *takes, "--wrap", "sleep 1").strip()
+    said(process, f"{ANNA}: Slurm job {job_of(slurm, world, ANNA)['id']} waits again: ")
     _, wrong = process.communicate(timeout=120)
     assert process.returncode == 0, wrong
+    assert [job["state"] for job in slurm.jobs() if job["id"] == urgent] == ["COMPLETED"]
     assert states(slurm, world, ANNA) == ["COMPLETED"]
     assert [row["step"] for row in world.log("from") if "anna" in " ".join(row["argv"])] == [0, 2]
     calm(slurm, world)
