@@ -119,6 +119,28 @@ def test_a_preempted_training_goes_on_from_its_checkpoint(slurm: Cluster, world:
     calm(slurm, world)
 
 
+def test_a_time_limit(slurm: Cluster, world: World) -> None:
+    """A failure in words that say what to change; run again with more time, the training goes on."""
+    world.mend()
+    world.fault("llamafactory-cli", "stuck", match="anna")
+    world.edit(lambda recipe: recipe["methods"]["mot"].update(steps=5))
+    minute = {"train": {"gpus": 1, "hours": 0.01}}
+    world.edit(lambda machine: machine.update(checkpoint_every=2, steps=machine["steps"] | minute), "machine.yaml")
+    ended = world.run()
+    assert ended.returncode == 3
+    number = job_of(slurm, world, ANNA)["id"]
+    assert (
+        f"{ANNA}: Slurm job {number} ended: it reached its time limit: say `steps: {{train: {{hours: ...}}}}`"
+        in ended.stderr
+    )
+    assert BERT in world.done()
+    world.edit(lambda machine: machine["steps"]["train"].pop("hours"), "machine.yaml")
+    again = world.run()
+    assert again.returncode == 0, again.stderr
+    assert [row["step"] for row in world.log("from") if "anna" in " ".join(row["argv"])] == [0, 2]
+    calm(slurm, world)
+
+
 def test_cancelled_and_run_again_at_once(slurm: Cluster, world: World) -> None:
     """The new job waits until the old one's processes are gone; those that waited for the old one wait for the new one."""
     process = world.start()
