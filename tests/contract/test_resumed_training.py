@@ -7,21 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from one_teacher import planned, up_to
 
-from mot_plugin import checkpoints, machine, run
+from mot_plugin import checkpoints, run
 from mot_plugin.store import Record
 
 BIN = Path(sys.executable).parent
-RECIPES = Path(__file__).parents[2] / "recipes"
 BRANCH, BASELINE = "mot/round-1/branches/columns", "std/columns/train"
-BATCH, STEPS, FEWER, EVERY, KILLED_AT = 4, 24, 15, 3, 6
+STEPS, FEWER, EVERY, KILLED_AT = 24, 15, 3, 6
 SECONDS = 400
 
 pytestmark = [
@@ -93,33 +91,12 @@ class Lab:
 
 def lab(place: Path, change: dict[str, Any], steps: int = STEPS, **sft: Any) -> Lab:
     """The quickstart with one teacher in a new folder, all that its trainings need done."""
-    place.mkdir()
-    recipe = yaml.safe_load((RECIPES / "quickstart.yaml").read_text(encoding="utf-8"))
-    recipe |= {
-        "student": str(RECIPES / "quickstart" / "student"),
-        "teachers": {"columns": {"traces": str(RECIPES / "quickstart" / "traces" / "columns.jsonl")}},
-        "methods": {"mot": {"rounds": 1, "steps": steps}, "std": {"steps": STEPS, "save_steps": 8}},
-        "global_batch_size": BATCH,
-    }
-    recipe["sft"] |= sft
-    here = yaml.safe_load((RECIPES / "machines" / "processor.yaml").read_text(encoding="utf-8"))
-    here["train"] |= {"per_device_train_batch_size": 2, **change.pop("train", {})}
-    here |= {"storage": {"runs": str(place / "runs")}, "retries": 0, **change}
-    (place / "r.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    (place / "m.yaml").write_text(yaml.safe_dump(here), encoding="utf-8")
-    ready = run.prepare(place / "r.yaml", machine.load(place / "m.yaml"))
-    run.announce(ready, place / "r.yaml")
-    made = Lab(ready)
-    for step in before(ready):
-        made.done(step)
+    methods = {"mot": {"rounds": 1, "steps": steps}, "std": {"steps": STEPS, "save_steps": 8}}
+    made = Lab(planned(place, methods, change, **sft))
+    for step in up_to(made.ready, BRANCH, BASELINE):
+        if step not in (BRANCH, BASELINE):
+            made.done(step)
     return made
-
-
-def before(ready: run.Prepared) -> Iterator[str]:
-    wanted = {BRANCH, BASELINE}
-    for step in reversed(ready.plan.steps):
-        wanted |= set(step.needs) if step.name in wanted else set()
-    return (step.name for step in ready.plan.steps if step.name in wanted - {BRANCH, BASELINE})
 
 
 @pytest.fixture(scope="module")

@@ -20,15 +20,15 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from one_teacher import BATCH, planned, up_to
 from safetensors.torch import load_file
 
-from mot_plugin import machine, run
+from mot_plugin import run
 from mot_plugin.tools import llamafactory, parallel
 
 BIN = Path(sys.executable).parent
-RECIPES = Path(__file__).parents[2] / "recipes"
 BRANCH = "mot/round-1/branches/columns"
-BATCH, STEPS = 4, 2
+STEPS = 2
 SECONDS = 400
 SAME = 1e-3
 """Largest difference to the one-process update, as a share of it. Measured: 1e-6 (DDP, ZeRO-2, FSDP), 1e-5 (ZeRO-3: it sums in
@@ -68,28 +68,10 @@ def environment(more: Mapping[str, str]) -> dict[str, str]:
 
 def branch(place: Path, change: dict[str, Any]) -> Lab:
     """The quickstart with one teacher in a new folder, run up to its branch: every step by its own supervisor."""
-    place.mkdir()
-    recipe = yaml.safe_load((RECIPES / "quickstart.yaml").read_text(encoding="utf-8"))
-    recipe |= {
-        "student": str(RECIPES / "quickstart" / "student"),
-        "teachers": {"columns": {"traces": str(RECIPES / "quickstart" / "traces" / "columns.jsonl")}},
-        "methods": {"mot": {"rounds": 1, "steps": STEPS}},
-        "global_batch_size": BATCH,
-    }
-    recipe["sft"] |= {"warmup_steps": 0, "learning_rate": 3.0e-3}  # a warm-up's first step changes nothing
-    here = yaml.safe_load((RECIPES / "machines" / "processor.yaml").read_text(encoding="utf-8"))
-    here["train"] |= {"per_device_train_batch_size": 2, **change.pop("train", {})}
-    here |= {"storage": {"runs": str(place / "runs")}, "retries": 0, **change}
-    (place / "r.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    (place / "m.yaml").write_text(yaml.safe_dump(here), encoding="utf-8")
-    ready = run.prepare(place / "r.yaml", machine.load(place / "m.yaml"))
-    run.announce(ready, place / "r.yaml")
-    wanted = {BRANCH}
-    for step in reversed(ready.plan.steps):
-        wanted |= set(step.needs) if step.name in wanted else set()
-    for step in ready.plan.steps:
-        if step.name in wanted:
-            good(ready.folder.root, "mot_plugin", "exec", str(ready.folder.root), step.name, log=step.name)
+    # A warm-up's first step changes nothing.
+    ready = planned(place, {"mot": {"rounds": 1, "steps": STEPS}}, change, warmup_steps=0, learning_rate=3.0e-3)
+    for step in up_to(ready, BRANCH):
+        good(ready.folder.root, "mot_plugin", "exec", str(ready.folder.root), step, log=step)
     return Lab(ready.folder.root, ready)
 
 
