@@ -1,11 +1,13 @@
 """The probe loss in a plan: nothing changes without it, and with it every training and merge is measured on the same rows."""
 
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from fake_world import make_world
+from fake_world import FAKES, make_world
 from test_plan import SMALL, box, planned
 
 from mot_plugin import recipe
@@ -116,9 +118,18 @@ def test_our_program_lies_beside_the_trainers(argv: list[str], expected: list[st
 
 
 @pytest.mark.process
-def test_an_environment_without_us_is_refused_before_anything_starts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("asks", ["a probe loss", "full checkpoints"])
+def test_an_environment_without_us_is_refused_before_anything_starts(tmp_path: Path, asks: str) -> None:
     world = make_world(tmp_path / "world")
-    world.edit(lambda data: data.update(probe_loss={"teacher": "anna"}))
+    alone = tmp_path / "without us" / "llamafactory-cli"
+    alone.parent.mkdir()
+    shutil.copy(FAKES / alone.name, alone)
+    tool = {"command": [sys.executable, str(alone)]}
+    world.edit(lambda here: here["tools"].update({alone.name: tool}), "machine.yaml")
+    if asks == "a probe loss":
+        world.edit(lambda data: data.update(probe_loss={"teacher": "anna"}))
+    else:
+        world.edit(lambda here: here.update(checkpoint_every=1), "machine.yaml")
     refused = world.run()
     assert refused.returncode == 5
     assert "mot-plugin in the environment of llamafactory-cli: no program" in refused.stderr
