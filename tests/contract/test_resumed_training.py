@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,12 +109,17 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     return made
 
 
+@pytest.fixture(scope="module")
+def saving(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """The same place but for the checkpoints."""
+    return lab(tmp_path_factory.mktemp("saving") / "lab", {"checkpoint_every": EVERY})
+
+
 @pytest.mark.parametrize("step", [BRANCH, BASELINE])
-def test_the_bits_of_a_training_that_was_left_alone(alone: Lab, tmp_path: Path, step: str) -> None:
-    made = lab(tmp_path / "lab", {"checkpoint_every": EVERY})
-    assert made.ready.plan.prints == alone.ready.plan.prints
-    goes_on(made, step)
-    assert made.files(step) == alone.files(step)
+def test_the_bits_of_a_training_that_was_left_alone(alone: Lab, saving: Lab, step: str) -> None:
+    assert saving.ready.plan.prints == alone.ready.plan.prints
+    goes_on(saving, step)
+    assert saving.files(step) == alone.files(step)
 
 
 WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -128,10 +134,12 @@ def test_adapters_and_shards_go_on_too(tmp_path: Path, way: str) -> None:
     if way.startswith("zero") and not (BIN / "deepspeed").exists():
         pytest.skip("DeepSpeed is not in this environment")
     place, sft = WAYS[way]
-    left, made = (lab(tmp_path / name, {"checkpoint_every": EVERY, **place}, FEWER, **sft) for name in ("alone", "lab"))
-    assert left.done(BRANCH).resumed is None
+    made = lab(tmp_path / "lab", {"checkpoint_every": EVERY, **place}, FEWER, **sft)
+    assert made.done(BRANCH).resumed is None
+    left_alone = made.files(BRANCH)
+    shutil.rmtree(made.ready.folder.store().home(made.ready.plan.prints[BRANCH]))
     goes_on(made, BRANCH, signal.SIGTERM)
-    assert made.files(BRANCH) == left.files(BRANCH)
+    assert made.files(BRANCH) == left_alone
 
 
 def goes_on(made: Lab, step: str, number: int = signal.SIGKILL) -> None:
