@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mot_plugin.report.losses import PROBE
-from mot_plugin.store import replace_text
+from mot_plugin.store import remove, replace_text
 from mot_plugin.tools import llamafactory
 from mot_plugin.tools.call import Resumable
 
@@ -50,7 +50,7 @@ class Checkpoint:
         """Leave the model only."""
         self.mark(state=False)  # first: half of a state must not count
         for path in (path for pattern in STATE for path in self.folder.glob(pattern)):
-            _delete(path)
+            remove(path)
 
 
 def whole(room: Path) -> list[Checkpoint]:
@@ -65,7 +65,7 @@ def prune(room: Path, results: Collection[int]) -> None:
         if one.steps in results:
             one.strip()
         else:
-            _delete(one.folder)
+            remove(one.folder)
 
 
 def begin(part: Path, resumable: Resumable | None, identity: str) -> Checkpoint | None:
@@ -79,11 +79,11 @@ def begin(part: Path, resumable: Resumable | None, identity: str) -> Checkpoint 
     if chosen is None:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
+        if resumable:
+            _write(part, {"identity": identity, "failures": {}})
     else:
         _clear(part, chosen)
         _rewind(chosen.folder.with_name(llamafactory.LOG), chosen.steps)
-    if resumable is not None and chosen is None:
-        _write(part, {"identity": identity, "failures": {}})
     return chosen
 
 
@@ -102,7 +102,7 @@ def end(part: Path, resumable: Resumable) -> None:
     (part / _BEGUN).unlink(missing_ok=True)
     for folder in (part / resumable.room).glob("checkpoint-*"):
         if _steps(folder) not in resumable.results:
-            _delete(folder)
+            remove(folder)
         elif (folder / MARK).exists():
             Checkpoint(folder, _steps(folder)).strip()
             (folder / MARK).unlink()
@@ -140,7 +140,7 @@ def _clear(part: Path, chosen: Checkpoint) -> None:
     }
     for path in [*part.iterdir(), *room.iterdir()]:
         if path not in stays:
-            _delete(path)
+            remove(path)
 
 
 def _rewind(log: Path, steps: int) -> None:
@@ -159,10 +159,3 @@ def _at(line: str) -> int:
 
 def _steps(folder: Path) -> int:
     return int(folder.name.partition("-")[2])
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

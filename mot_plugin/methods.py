@@ -113,9 +113,10 @@ def matched(s: Setting) -> Iterator[Step]:
 def baseline(s: Setting, room: str, method: Method, teacher: str | None, wanted: Std) -> Iterator[Step]:
     """One long training, an evaluation of each checkpoint, and the choice among them."""
     trained = f"{room}/train"
-    yield training(s, Wanted(trained, method, BASE, teacher, wanted.steps, save_steps=wanted.save_steps))
+    long = Wanted(trained, method, BASE, teacher, wanted.steps, save_steps=wanted.save_steps)
+    yield training(s, long)
     judged: list[tuple[Model, str]] = []
-    for at in range(wanted.save_steps, wanted.steps + 1, wanted.save_steps):
+    for at in long.saved_at:
         model = Model(f"step {at}", trained, artifact(trained, "model", f"checkpoint-{at}"), method, teacher, steps=at)
         step = evaluation(s, model, f"{room}/step-{at}")
         yield step

@@ -120,6 +120,14 @@ class Store:
         )
 
 
+def remove(path: Path) -> None:
+    """Delete a file, a link, or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def replace_text(path: Path, text: str) -> None:
     """Write a whole file or nothing."""
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")  # process numbers repeat on other computers

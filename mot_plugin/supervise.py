@@ -21,7 +21,7 @@ from mot_plugin.machine import Machine
 from mot_plugin.processes import die_with, disk_full_in_words, end_leftovers, locate, tail
 from mot_plugin.shipping import versions
 from mot_plugin.step import Plan, Step, digest
-from mot_plugin.store import Record, Store
+from mot_plugin.store import Record, Store, remove
 from mot_plugin.tools import llamafactory, lm_eval, mergekit, vllm
 from mot_plugin.tools.advice import FREE_SPACE, Advice, advise
 from mot_plugin.tools.call import Command
@@ -157,7 +157,7 @@ class _Attempts:
             return f"the commands succeeded but left no {', '.join(absent)}", True
         for pattern in self.step.call.discard:
             for path in work.glob(pattern):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                remove(path)
         return None, False
 
     def _explain(self, command: Command, code: int, log: Path) -> tuple[str, bool]:

@@ -32,13 +32,14 @@ class Wanted:
         return "all" if self.round is None else f"round {self.round}"
 
     @property
+    def saved_at(self) -> tuple[int, ...]:
+        """Optimizer steps after which a model is saved that the training is for; none if that is only its end."""
+        return tuple(range(self.save_steps, self.steps + 1, self.save_steps)) if self.save_steps else ()
+
+    @property
     def checkpoints(self) -> list[str]:
         """Where models are saved, below `model/` or `adapter/`."""
-        return (
-            [f"/checkpoint-{at}" for at in range(self.save_steps, self.steps + 1, self.save_steps)]
-            if self.save_steps
-            else [""]
-        )
+        return [f"/checkpoint-{at}" for at in self.saved_at] if self.save_steps else [""]
 
 
 def training(s: Setting, wanted: Wanted) -> Step:
@@ -46,7 +47,7 @@ def training(s: Setting, wanted: Wanted) -> Step:
     name = wanted.name
     corpus = f"corpus/{wanted.teacher}" if wanted.teacher else UNION
     lora = s.recipe.sft.get("finetuning_type") == llamafactory.LORA
-    trained = work(name, "adapter" if lora else "model")
+    trained = work(name, _room(lora=lora))
     yaml_files = _config(s, wanted, trained)
     exports = _exports(wanted, trained) if lora else []
     check = branch.Config(
@@ -74,8 +75,7 @@ def training(s: Setting, wanted: Wanted) -> Step:
     files = (rows_file, *yaml_files, *(file for _, file in exports), check_file)
     call = Call(commands, files, _outputs(s, wanted, lora=lora), _discard(wanted, lora=lora), WEIGHTS)
     if s.machine.checkpoint_every:
-        saved = range(wanted.save_steps, wanted.steps + 1, wanted.save_steps) if wanted.save_steps else ()
-        call = replace(call, resumable=Resumable("adapter" if lora else "model", wanted.steps, tuple(saved)))
+        call = replace(call, resumable=Resumable(_room(lora=lora), wanted.steps, wanted.saved_at))
     needs = unique(wanted.start.step, corpus, *probes.needs(s))
     return Step(
         name,
@@ -147,8 +147,13 @@ def _exports(wanted: Wanted, adapter: str) -> list[tuple[Command, File]]:
     ]
 
 
+def _room(*, lora: bool) -> str:
+    """Where LLaMA-Factory writes, below the step's folder."""
+    return "adapter" if lora else "model"
+
+
 def _outputs(s: Setting, wanted: Wanted, *, lora: bool) -> tuple[str, ...]:
-    room = "adapter" if lora else "model"
+    room = _room(lora=lora)
     models = "model/checkpoint-*/*.safetensors" if wanted.save_steps else "model/*.safetensors"
     measured = (f"{room}/{PROBE}",) if s.recipe.probe_loss else ()
     return f"{room}/trainer_log.jsonl", f"{room}/trainer_state.json", models, *measured
@@ -156,7 +161,7 @@ def _outputs(s: Setting, wanted: Wanted, *, lora: bool) -> tuple[str, ...]:
 
 def _discard(wanted: Wanted, *, lora: bool) -> tuple[str, ...]:
     """What nobody reads: the rows, pickled settings, and a copy that repeats the last checkpoint byte for byte."""
-    room = "adapter" if lora else "model"
+    room = _room(lora=lora)
     found: tuple[str, ...] = (
         "data",
         "cache",

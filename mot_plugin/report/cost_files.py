@@ -32,7 +32,7 @@ def _traces(root: Path, steps: list[dict[str, Any]]) -> Iterator[Spent]:
                 "traces",
                 teacher=teacher,
                 tokens=said.get("completion_tokens"),
-                seconds=_seconds(root, asked["name"]),
+                seconds=_seconds(_record(root, asked["name"])),
                 gpus=asked["gpus"],
             )
         else:
@@ -42,7 +42,8 @@ def _traces(root: Path, steps: list[dict[str, Any]]) -> Iterator[Spent]:
 
 
 def _made(root: Path, step: dict[str, Any]) -> Spent | None:
-    name, seconds = step["name"], _seconds(root, step["name"])
+    name, record = step["name"], _record(root, step["name"])
+    seconds = _seconds(record)
     if step["kind"] not in ("train", "merge") or seconds is None or step.get("purpose", "main") != "main":
         return None
     known = {"method": step["method"], "teacher": step["teacher"], "round": step["round"], "gpus": step["gpus"]}
@@ -51,32 +52,26 @@ def _made(root: Path, step: dict[str, Any]) -> Spent | None:
     log = next((root / "artifacts" / name).glob("*/trainer_log.jsonl"), root / "artifacts" / name / "trainer_log.jsonl")
     logged = losses.read(log, step["method"], step["teacher"], step["round"], 0)
     steps = step.get("at") or max((at for at, _ in logged.rows), default=0)
-    resumed = _record(root, name).get("resumed") or 0  # the last attempt made only the steps after these
+    resumed = record.get("resumed") or 0  # the last attempt made only the steps after these
     seconds *= steps / (steps - resumed) if resumed < steps else 1
     rows = _rows(root, name)
     mean = _mean(_json(root / "artifacts" / "corpus" / (step["teacher"] or "union") / "summary.json"))
     guessed = None if rows is None or mean is None else rows * mean
     tokens = guessed if logged.tokens is None else logged.tokens
     return Spent(
-        "train",
-        **known,
-        steps=steps,
-        sequences=rows,
-        tokens=tokens,
-        seconds=seconds,
-        estimated=logged.tokens is None,
+        "train", **known, steps=steps, sequences=rows, tokens=tokens, seconds=seconds, estimated=logged.tokens is None
     )
 
 
-def _seconds(root: Path, name: str) -> float | None:
-    """How long the step's last attempt took; its record lies beside the artifact that the run folder links to."""
-    record = _record(root, name)
+def _seconds(record: dict[str, Any]) -> float | None:
+    """How long a finished step's last attempt took."""
     if record.get("state") != "done" or record.get("ended") is None:
         return None
     return float(record["ended"] - record["started"])
 
 
 def _record(root: Path, name: str) -> dict[str, Any]:
+    """A step's record lies beside the artifact that the run folder links to; empty where there is none."""
     link = root / "artifacts" / name
     return _json(link.resolve().parent / "record.json") if link.exists() else {}
 
