@@ -105,11 +105,14 @@ class World:
         change(data)
         (self.root / (to or file)).write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
 
-    def fault(self, tool: str, fault: str, match: str = "", times: int = 1, seconds: float = 0.0) -> None:
-        """Ask a fake to fail: `match` is a part of its command line."""
+    def fault(
+        self, tool: str, fault: str, match: str = "", times: int = 1, seconds: float = 0.0, rank: str = ""
+    ) -> None:
+        """Ask a fake to fail: `match` is a part of its command line, `rank` that of its node where there are several."""
         file = self.root / "faults.json"
         asked = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-        asked.append({"tool": tool, "match": match, "fault": fault, "times": times, "seconds": seconds})
+        wanted = {"tool": tool, "match": match, "rank": rank}
+        asked.append({**wanted, "fault": fault, "times": times, "seconds": seconds})
         file.write_text(json.dumps(asked), encoding="utf-8")
 
     def mend(self) -> None:

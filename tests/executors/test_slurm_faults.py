@@ -108,6 +108,7 @@ def test_a_preempted_training_goes_on_from_its_checkpoint(slurm: Cluster, world:
     process = world.start()
     mark = world.run_folder / "work" / ANNA / "model" / "checkpoint-2" / "mot_plugin.whole"
     wait_for(mark.exists)
+    kept = world.done()
     takes = ("--partition=urgent", "--nodes=2", "--gres=gpu:2", "--job-name=urgent", "--output=/dev/null")
     urgent = slurm.ask("sbatch", "--parsable", *takes, "--wrap", "sleep 1").strip()
     said(process, f"{ANNA}: Slurm job {job_of(slurm, world, ANNA)['id']} waits again: ")
@@ -116,7 +117,7 @@ def test_a_preempted_training_goes_on_from_its_checkpoint(slurm: Cluster, world:
     assert [job["state"] for job in slurm.jobs() if job["id"] == urgent] == ["COMPLETED"]
     assert states(slurm, world, ANNA) == ["COMPLETED"]
     assert [row["step"] for row in world.log("from") if "anna" in " ".join(row["argv"])] == [0, 2]
-    calm(slurm, world)
+    calm(slurm, world, kept)
 
 
 def test_a_time_limit(slurm: Cluster, world: World) -> None:

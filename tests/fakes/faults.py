@@ -1,9 +1,10 @@
 """What the three fake tools share: a log of their starts, faults on demand, and weights without any library.
 
 FAKE_LOG names a file to which every start and end is appended. FAKE_FAULTS names a JSON list of
-{"tool", "match", "fault", "times", "seconds"}: the first entry whose `match` is part of the command line and that still
-has `times` left is used up once; a start that is `held` waits for the file go-TOOL beside FAKE_LOG. Each start holds a lock on
-every GPU that it is given until it ends, however it ends: who finds one held by another logs `double`.
+{"tool", "match", "rank", "fault", "times", "seconds"}: the first entry whose `match` is part of the command line, whose
+`rank`, if any, is this node's, and that still has `times` left is used up once, before the start is logged. A start that is
+`held` waits for the file go-TOOL beside FAKE_LOG. Each start holds a lock on every GPU that it is given until it ends,
+however it ends: who finds one held by another logs `double`.
 """
 
 import fcntl
@@ -35,9 +36,9 @@ class Fault:
 
 def begin(tool: str) -> Fault:
     """Log this start, and do at once what a fault asks for before any work; the others are left to the tool."""
+    fault = _next(tool)
     log("start", tool)
     _book(tool)
-    fault = _next(tool)
     if fault.kind == "exit0-nothing":
         raise SystemExit(0)
     if fault.kind == "exit1":
@@ -165,7 +166,8 @@ def _next(tool: str) -> Fault:
         fcntl.flock(lock, fcntl.LOCK_EX)
         faults = json.loads(Path(file).read_text(encoding="utf-8"))
         for entry in faults:
-            if entry["tool"] == tool and entry["match"] in " ".join(sys.argv) and entry["times"] > 0:
+            ours = entry["tool"] == tool and entry["match"] in " ".join(sys.argv)
+            if ours and entry.get("rank", "") in ("", os.environ.get("NODE_RANK")) and entry["times"] > 0:
                 entry["times"] -= 1
                 part = Path(f"{file}.{os.getpid()}")
                 part.write_text(json.dumps(faults), encoding="utf-8")
