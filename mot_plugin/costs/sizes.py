@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mot_plugin.costs.ground import Ground
+from mot_plugin.machine import Machine
 from mot_plugin.recipe import Recipe
 from mot_plugin.step import Method, Step
 from mot_plugin.tools import llamafactory
@@ -37,12 +38,15 @@ def sizes(ground: Ground, step: Step) -> Sizes:
     return made(ground, step) if made else Sizes()
 
 
-def trained_width(ground: Ground) -> int:
-    """Bytes of a parameter in what a training saves: 16 bits where it holds them so, else 32.
+def trained_width(recipe: Recipe, machine: Machine) -> int:
+    """Bytes of a parameter in what a training leaves: 16 bits where it holds them so, else 32.
 
     DeepSpeed keeps masters of its own beside 16-bit weights; LLaMA-Factory makes the weights themselves float32 otherwise.
+    An adapter is added to its start in float32.
     """
-    sft, place = ground.recipe.sft, ground.machine.train
+    sft, place = recipe.sft, machine.train
+    if sft.get("finetuning_type") == llamafactory.LORA:
+        return SINGLE
     held_so = sft.get("pure_bf16") or place.get("deepspeed")
     return HALF if held_so and (sft.get("bf16") or sft.get("fp16") or sft.get("pure_bf16")) else SINGLE
 
@@ -62,10 +66,10 @@ def _student(ground: Ground, step: Step) -> Sizes:
 
 def _train(ground: Ground, step: Step) -> Sizes:
     saved = checkpoints(ground.recipe, step.method, step.at or 0)
+    each = trained_width(ground.recipe, ground.machine) * ground.student.parameters
     if ground.recipe.sft.get("finetuning_type") == llamafactory.LORA:
-        whole = SINGLE * ground.student.parameters
-        return Sizes((whole,) * max(1, saved), while_working=whole * max(1, saved))  # mergekit's cache of the same
-    each, full = trained_width(ground) * ground.student.parameters, _full_checkpoints(ground, step)
+        return Sizes((each,) * max(1, saved), while_working=each * max(1, saved))  # mergekit's cache of the same
+    full = _full_checkpoints(ground, step)
     if not saved:
         return Sizes((each,), while_working=full)
     return Sizes((each,) * saved, while_working=each + full)  # the end once more, then deleted
@@ -76,7 +80,7 @@ def _full_checkpoints(ground: Ground, step: Step) -> float:
     every = ground.machine.checkpoint_every
     there = min(2, ((step.at or 0) - 1) // every) if every else 0
     state = (3 if {"deepspeed", "fsdp"} & ground.machine.train.keys() else 2) * SINGLE
-    return float(there * (trained_width(ground) + state) * ground.student.parameters)
+    return float(there * (trained_width(ground.recipe, ground.machine) + state) * ground.student.parameters)
 
 
 def _merge(ground: Ground, step: Step) -> Sizes:

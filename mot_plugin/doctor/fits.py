@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from mot_plugin.costs import shape
+from mot_plugin.costs.sizes import HALF, SINGLE, trained_width
+from mot_plugin.doctor import adapter
 from mot_plugin.doctor.context import Context
 from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
 from mot_plugin.doctor.memory import GIB, WHOLE, Need, Place, in_words, training
@@ -24,7 +26,7 @@ def check(context: Context) -> Iterator[Finding]:
         yield unknown("memory", f"the student is of unknown size: {why}", _fetch(context))
         return
     if "train" in context.kinds:
-        yield from _training(context, config, round(model.parameters))
+        yield from _training(context, config, model)
     if "merge" in context.kinds and context.machine.merge.engine == "mergekit":
         yield _merge(context, model.parameters)
 
@@ -40,12 +42,14 @@ def _fetch(context: Context) -> str:
     return "" if student.startswith((".", "/", "~")) else f"hf download {student.partition('@')[0]} config.json"
 
 
-def _training(context: Context, config: Mapping[str, Any], weights: int) -> Iterator[Finding]:
+def _training(context: Context, config: Mapping[str, Any], model: shape.Shape) -> Iterator[Finding]:
     place, recipe = context.machine.train, context.recipe
     assert recipe is not None
-    if recipe.sft.get("finetuning_type") == llamafactory.LORA:
-        yield unknown("memory to train", "an adapter's need is not estimated; it is far below that of full training")
+    moved = _moved(recipe.sft, config, model)
+    if moved is None:
+        yield unknown("memory to train", "how much this adapter trains is not known: it is far less than all weights")
         return
+    weights, frozen = moved
     takes = context.machine.takes("train")
     spread = Place(
         processes=max(takes.gpus or 0, 1) * takes.nodes,
@@ -56,7 +60,7 @@ def _training(context: Context, config: Mapping[str, Any], weights: int) -> Iter
         bf16=recipe.sft.get("bf16") is True,
         gpu=bool(takes.gpus),
     )
-    need = training(config, weights, spread)
+    need = training(config, weights, spread, frozen)
     if takes.gpus:
         yield _on_gpus(context, need, spread, takes.gpus)
         if need.offloaded:
@@ -67,6 +71,20 @@ def _training(context: Context, config: Mapping[str, Any], weights: int) -> Iter
             )
     else:
         yield _inside("memory to train", need.device, "take a smaller student, or a computer with GPUs", need)
+
+
+def _moved(sft: Mapping[str, Any], config: Mapping[str, Any], model: shape.Shape) -> tuple[int, float] | None:
+    """(weights that are trained, bytes of those that are not); None for an adapter that is not known well enough."""
+    weights = round(model.parameters)
+    if sft.get("finetuning_type") != llamafactory.LORA:
+        return weights, 0.0
+    targets = [name.strip() for name in str(sft.get("lora_target", "all")).split(",")]
+    made = adapter.of_config(config, int(sft.get("lora_rank", adapter.RANK)), targets)
+    if made is None or sft.get("additional_target"):
+        return None
+    single = (config.get("dtype") or config.get("torch_dtype")) == "float32"  # they stay as they are stored
+    width = SINGLE if single else HALF
+    return made.trained, adapter.frozen_bytes(made, weights, width, sft.get("quantization_bit"))
 
 
 def _on_gpus(context: Context, need: Need, spread: Place, count: int) -> Finding:
@@ -118,10 +136,9 @@ def _merge(context: Context, weights: float) -> Finding:
     count = len(context.recipe.teachers) + 1
     asked = context.machine.takes("merge").memory_gb
     free = round(asked * 1e9) if asked else available() if context.local else None
-    place = context.machine.train
-    sharded = place.get("deepspeed") or place.get("fsdp")  # else a training saves float32
-    need = count * (2 if sharded else 4) * weights
-    said = f"{count} models in {'bfloat16' if sharded else 'float32'} are {in_words(need)}"
+    width = trained_width(context.recipe, context.machine)
+    need = count * width * weights
+    said = f"{count} models in {'bfloat16' if width == HALF else 'float32'} are {in_words(need)}"
     if free is None:
         return unknown("memory to merge", f"{said}; what is free where it runs is not to be seen from here")
     whose = "are asked for (steps.merge.memory_gb)" if asked else "are free"

@@ -69,17 +69,19 @@ class Need:
         return ", ".join(f"{name} {size / GIB:.1f}" for name, size in parts if size >= 0.05 * GIB)
 
 
-def training(config: Mapping[str, Any], weights: int, place: Place) -> Need:
-    """What full training of so many weights takes. On a processor it is the computer's own memory."""
+def training(config: Mapping[str, Any], weights: int, place: Place, frozen: float = 0.0) -> Need:
+    """What training so many weights beside so many bytes of frozen ones takes. On a processor it is the computer's own memory."""
     whole, shared, hosted = LAYOUTS[place.sharding]
     states = weights * (whole + shared / place.processes)
+    # Frozen ones lie as the trained ones do: whole, in shares, or in the computers' memory.
+    states += frozen if whole else frozen / place.processes if shared else 0.0
     size = 2 if place.bf16 else 4
     tokens = place.rows * place.tokens
     hidden, layers = int(config["hidden_size"]), int(config["num_hidden_layers"])
     activations = tokens * hidden * size * (layers + LAYER_WIDTHS)
     logits = 0 if place.liger else tokens * int(config["vocab_size"]) * LOGIT_BYTES
-    own = OWN_BYTES[place.gpu] + (0 if place.sharding in WHOLE else min(GATHERED, 2 * weights))
-    return Need(states, activations, logits, own, hosted * weights)
+    own = OWN_BYTES[place.gpu] + (0 if place.sharding in WHOLE else min(GATHERED, 2 * weights + frozen))
+    return Need(states, activations, logits, own, hosted * weights + (0.0 if whole or shared else frozen))
 
 
 def in_words(size: float) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from mot_plugin.doctor import adapter
 from mot_plugin.merging.weights import open_checkpoint
 
 TOOLS = ("llamafactory-cli", "mergekit-yaml", "lm_eval")
@@ -83,6 +84,15 @@ def test_a_branch_is_its_start_plus_the_adapters_update(finished: Path, teacher:
         if name in wanted:
             expected = expected + wanted[name].reshape(-1)
         assert np.abs(trained.float32(name) - expected).max() < 2e-6, name
+
+
+def test_the_doctor_knows_how_much_is_trained(finished: Path) -> None:
+    """As many weights as the adapter's file holds."""
+    config = json.loads((finished / "base/student/model/config.json").read_text(encoding="utf-8"))
+    known = adapter.of_config(config, 4, ["all"])
+    found, _ = factors(finished / "mot/round-1/branches" / TEACHERS[0])
+    assert known is not None
+    assert known.trained == sum(array.size for array in found.values())
 
 
 def test_the_merge_is_the_mean_of_the_updates_not_of_the_factors(finished: Path) -> None:

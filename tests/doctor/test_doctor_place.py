@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from doctor_place import Place, Venv
 
-from mot_plugin.doctor import disk, engines, executors, memory
+from mot_plugin.doctor import adapter, disk, engines, executors, memory
 from mot_plugin.doctor.context import Context
 from mot_plugin.doctor.environment import asked, behind
 from mot_plugin.doctor.finding import Finding
@@ -105,6 +105,55 @@ def test_memory_is_the_sum_of_stated_parts() -> None:
     assert (offloaded.states, offloaded.offloaded) == (weights / 2, 12 * weights)
     assert memory.training(EIGHT_BILLION, weights, memory.Place(8, "zero2")).states == (2 + 14 / 8) * weights
     assert memory.LAYOUTS.keys() == {"", *parallel.DEEPSPEED, *parallel.FSDP}
+
+
+def test_an_adapter_beside_frozen_weights() -> None:
+    """All linear modules of Qwen3-8B in rank 16 are 43,646,976 weights more."""
+    weights = 8_190_735_360
+    made = adapter.of_config(EIGHT_BILLION, 16, ["all"])
+    assert made is not None
+    assert made.trained == 43_646_976
+    assert made.adapted == weights - 2 * 151936 * 4096 - 36 * (2 * 4096 + 2 * 128) - 4096
+    some = adapter.of_config(EIGHT_BILLION, 8, ["q_proj", "v_proj"])
+    assert some is not None
+    assert some.trained == 36 * 8 * (4096 + 4096 + 4096 + 1024)
+    assert adapter.of_config(EIGHT_BILLION, 8, ["lm_head"]) is None
+    assert adapter.of_config({**EIGHT_BILLION, "num_experts": 64}, 8, ["all"]) is None
+    frozen = adapter.frozen_bytes(made, weights, 2, None)
+    assert frozen == 2 * weights
+    assert adapter.frozen_bytes(made, weights, 2, 8) == 2 * (weights - made.adapted) + made.adapted
+    assert adapter.frozen_bytes(made, weights, 2, 4) < adapter.frozen_bytes(made, weights, 2, 8)
+    needs = {way: memory.training(EIGHT_BILLION, 100, memory.Place(8, way), frozen) for way in memory.LAYOUTS}
+    for way in ("", "zero2", "shard_grad_op"):
+        assert needs[way].states - frozen < 1700, way
+    for way in ("zero3", "full_shard", "zero3-offload"):
+        assert needs[way].states - frozen / 8 < 1700, way
+    assert needs["full_shard-offload"].states == 0
+    assert needs["full_shard-offload"].offloaded - frozen == 1600
+
+
+def test_an_adapter_fits_where_full_training_does_not(place: Place) -> None:
+    driver(place, 1, 24576)
+    on_gpus(place, 1, deepspeed=None, enable_liger_kernel=True)
+    place.recipe(sft={"cutoff_len": 4096})
+    assert place.told()["memory to train"].level == "error"
+    place.recipe(sft={"finetuning_type": "lora", "lora_rank": 16})
+    told = place.told()
+    assert told["memory to train"].found.startswith("about 21 GiB on each of 1 GPUs (states 15.9, activations 1.8, ")
+    assert told["memory to merge"].found.startswith("3 models in float32 are ")
+    place.recipe(sft={"quantization_bit": 4})
+    assert place.told()["memory to train"].found.startswith("about 11 GiB on each of 1 GPUs (states 6.4, ")
+    place.recipe(sft={"additional_target": "embed_tokens"})
+    assert place.told()["memory to train"].level == "unknown"
+
+
+def test_what_a_training_saves_is_what_a_merge_reads(place: Place) -> None:
+    """16 bits with DeepSpeed, 32 with FSDP and alone."""
+    driver(place, 8, 81559)
+    on_gpus(place, 8, deepspeed="zero3")
+    assert " models in bfloat16 are " in place.told()["memory to merge"].found
+    on_gpus(place, 8, deepspeed=None, fsdp="full_shard")
+    assert " models in float32 are " in place.told()["memory to merge"].found
 
 
 def test_a_student_too_large_for_this_computer(place: Place) -> None:
