@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mot_plugin import state
 from mot_plugin.executors import slurm_queue
 from mot_plugin.executors.slurm_job import GONE, LEAVING, NEVER, Job, ending, log, name, sbatch, script
 from mot_plugin.executors.work import Detached, Outcome, Watcher, Work
@@ -26,7 +27,7 @@ def run(work: Work, tell: Watcher) -> Outcome:
     records = {step.name: store.record(prints[step.name]) for step in work.todo}
     before = {step: record.started for step, record in records.items() if record and record.state != "running"}
     try:
-        submit(work, tell, ids)
+        submit(work, tell, ids, ended)
         if work.detach:
             raise Detached(
                 f"{len(ids)} jobs are in Slurm's queue and run without being watched\n"
@@ -35,16 +36,19 @@ def run(work: Work, tell: Watcher) -> Outcome:
             )
         return _Watch(work, tell, ids, store, before, ended).run()
     except KeyboardInterrupt:
-        missing = len(work.todo) - len(ids)
+        missing = len({step.name for step in work.todo} - ids.keys() - ended)
         raise KeyboardInterrupt(
-            f"stopped watching; {len(ids) - len(ended)} jobs stay in Slurm's queue and go on"
+            f"stopped watching; {len(ids.keys() - ended)} jobs stay in Slurm's queue and go on"
             + (f", {missing} more steps were not submitted yet" if missing else "")
             + f"\nThe same command watches again; `mot-plugin stop {work.folder}` cancels them."
         ) from None
 
 
-def submit(work: Work, tell: Watcher, ids: dict[str, str]) -> None:
-    """Fill `ids` with the job of every step: one that is in the queue, or a new one."""
+def submit(work: Work, tell: Watcher, ids: dict[str, str], ended: set[str]) -> None:
+    """Fill `ids` with the job of every step: one that is in the queue, or a new one.
+
+    A step whose job ended after the plan was judged and before the queue was asked needs none: it goes into `ended`.
+    """
     folder = Folder(work.folder)
     store = folder.store()
     jobs = [job for job in slurm_queue.listed() if job.live]
@@ -52,14 +56,19 @@ def submit(work: Work, tell: Watcher, ids: dict[str, str]) -> None:
     slurm_queue.cancel(stale)
     slurm_queue.away(stale)  # they write below the same names
     queued = {job.name: job for job in jobs if job not in stale}
-    fresh = set[str]()
+    fresh, found = set[str](), state.judge(work.plan, store, {})
     for number, step in enumerate(work.todo, 1):
         called = name(store, work.plan.prints[step.name])
         there = queued.get(called)
         if there and there.waiting and (there.reason == NEVER or fresh & {*step.needs}):
             slurm_queue.cancel([there])  # it waits for a job that has failed
             there = None
-        if there is None:
+        if there is None and found[step.name].state == "done":
+            ended.add(step.name)
+            if store.fresh(work.plan.prints[step.name]):  # else nobody needs it any more
+                folder.link(work.plan, step, store)
+            tell("done", step, number)
+        elif there is None:
             after = [ids[need] for need in step.needs if need in ids]
             log(work.folder, step.name, "").parent.mkdir(parents=True, exist_ok=True)
             ids[step.name] = _submit(work, step, called, after)
@@ -105,12 +114,15 @@ class _Watch:
     late: dict[str, float] = field(default_factory=dict)
     """Step -> when its job was seen to have ended, while its record does not say how."""
     held: set[str] = field(default_factory=set)
-    done: set[str] = field(default_factory=set)
+    done: set[str] = field(init=False)
     failed: dict[str, str] = field(default_factory=dict)
     blocked: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.done = set(self.ended)
+
     def run(self) -> Outcome:
-        left = list(enumerate(self.work.todo, 1))
+        left = [(number, step) for number, step in enumerate(self.work.todo, 1) if step.name not in self.done]
         while True:
             jobs = {job.id: job for job in slurm_queue.listed(slurm_queue.PATIENT_TRIES)}
             left = [(number, step) for number, step in left if not self._over(number, step, jobs)]

@@ -69,7 +69,7 @@ def test_a_lost_rank_has_the_step_run_again(world: Attacked) -> None:
     world.fault("llamafactory-cli", "slow", match="anna", times=2, seconds=600)
     process = world.start()
     wait_for(lambda: world.starts("llamafactory-cli", "anna") == 2)
-    (second,) = [pid for pid, line in world.processes().items() if re.search(r" meet \S+ 1\s*$", line)]
+    (second,) = [pid for pid, line in world.processes().items() if re.search(rf" meet \S*{ANNA}\S* 1\s*$", line)]
     os.kill(parent(second), signal.SIGKILL)
     _, said = process.communicate(timeout=180)
     assert (process.returncode, words(said)) == (0, "")

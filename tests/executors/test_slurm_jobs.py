@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_world import World
+from fake_world import World, wait_for
 from slurm_cluster import Cluster
-from slurm_world import calm, jobs, once, slurm_world
+from slurm_world import alive, calm, jobs, once, slurm_world
 
 from mot_plugin.executors import slurm_job, slurm_queue
 from mot_plugin.executors.work import Work
@@ -147,6 +147,30 @@ def test_a_controller_that_is_away_for_a_moment(
             assert first["given"][name] == second["given"][name] == wanted
         assert first["given"]["MASTER_PORT"] == second["given"]["MASTER_PORT"] != ""
         assert first["given"]["MASTER_ADDR"] == second["given"]["MASTER_ADDR"] != ""
+    calm(slurm, world)
+
+
+@pytest.mark.process
+def test_steps_that_end_while_the_queue_is_asked(
+    slurm: Cluster, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their jobs are in no list any more, and the plan took them for steps to run: they get no second job."""
+    world.fault("llamafactory-cli", "held", match="anna")
+    assert world.mot("run", "tiny.yaml", "--machine", "machine.yaml", "--detach").returncode == 0
+    waits = "touch $once; until [ -e $once.go ]; do sleep 0.1; done"
+    wrapped(tmp_path / "bin", "squeue", f'[ -e $once ] || {{ {waits}; }}; exec $real "$@"', monkeypatch)
+    process = world.start()
+    monkeypatch.undo()
+    monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
+    wait_for((tmp_path / "bin" / "squeue.once").exists)
+    (world.root / "go-llamafactory-cli").touch()
+    wait_for(lambda: "report" in world.done())
+    slurm.until(lambda: not alive(slurm, world), "all jobs have ended")
+    (tmp_path / "bin" / "squeue.once.go").touch()
+    out, wrong = process.communicate(timeout=120)
+    assert process.returncode == 0, wrong
+    assert "queued" not in out
+    assert once(slurm, world)
     calm(slurm, world)
 
 
