@@ -4,6 +4,7 @@ The trainer's callback (training/checkpoints.py) marks what it has written; the 
 """
 
 import json
+import os
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -41,6 +42,11 @@ class Checkpoint:
     def resumable(self) -> bool:
         """Whether optimizer, schedule and random numbers are there, too."""
         return (self.folder / MARK).read_text(encoding="utf-8") == "state"
+
+    @property
+    def readable(self) -> bool:
+        """Whether this user may read all of it: one that somebody else began, in a store that is shared."""
+        return all(os.access(file, os.R_OK) for file in self.folder.rglob("*"))
 
     def mark(self, *, state: bool) -> None:
         """Say that it is whole."""
@@ -124,7 +130,12 @@ def _write(part: Path, begun: dict[str, Any]) -> None:
 def _usable(part: Path, resumable: Resumable, failures: Mapping[str, int]) -> Checkpoint | None:
     """The newest one that can be gone on from. With all its steps made, a training would make one more."""
     for one in reversed(whole(part / resumable.room)):
-        if one.resumable and one.steps < resumable.steps and failures.get(one.folder.name, 0) < FAILURES:
+        if (
+            one.steps < resumable.steps
+            and failures.get(one.folder.name, 0) < FAILURES
+            and one.resumable
+            and one.readable
+        ):
             return one
     return None
 

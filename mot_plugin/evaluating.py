@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mot_plugin import claims
+from mot_plugin import claims, sharing
 from mot_plugin.compare import CUT_OFF
 from mot_plugin.environments import contained
 from mot_plugin.errors import FileError
 from mot_plugin.evals import catalogue, collect, generate, levels
 from mot_plugin.machine import Machine
 from mot_plugin.step import digest
-from mot_plugin.store import replace_text
+from mot_plugin.store import Store, replace_text
 from mot_plugin.subject import Subject
 from mot_plugin.tools import lm_eval
 from mot_plugin.tools.call import BINDS, outermost
@@ -89,6 +89,7 @@ def run(wanted: generate.Config) -> dict[str, Any]:
     steps `generate` and `scores` raise: what was answered until then is kept, and the same again goes on from there.
     """
     out = Path(wanted.out)
+    sharing.let_the_group_write(Store(Path(wanted.place.store).parent))
     with _locked(out):
         _claim(out, wanted)
         shutil.rmtree(wanted.include, ignore_errors=True)

@@ -3,13 +3,14 @@
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from mot_plugin import sharing
 from mot_plugin.errors import FileError
 from mot_plugin.machine import Machine
 from mot_plugin.step import Plan, Step
@@ -48,14 +49,19 @@ class Folder:
         except FileError:
             return {}
 
-    def neighbours(self) -> list[Plan]:
-        """The plans of the other runs beside this one; they may share its artifacts."""
-        found: list[Plan] = []
-        for file in sorted(self.root.resolve().parent.glob("*/plan.json")):
-            if file.parent != self.root.resolve():
+    def neighbours(self) -> Iterator[Plan]:
+        """The plans of the other runs beside this one and of all that its store knows; they may share its artifacts."""
+        us = self.root.resolve()
+        known = {us}
+        for run, text in sharing.registered(self.store()):
+            if run not in known:
+                known.add(run)
+                with suppress(ValidationError):  # of another version
+                    yield _PLAN.validate_json(text)
+        for file in sorted(us.parent.glob("*/plan.json")):  # begun by a version that did not register
+            if file.parent not in known:
                 with suppress(FileError):
-                    found.append(Folder(file.parent).plan())
-        return found
+                    yield Folder(file.parent).plan()
 
     def store(self) -> Store:
         """Where this run's artifacts lie."""
@@ -85,7 +91,9 @@ class Folder:
             point(self.root / link, Path(target))
         self._forget(plan, store_of(machine, self.root.parent))
         write_files(plan, self.root)
-        replace_text(self.root / "plan.json", _PLAN.dump_json(plan, indent=1).decode() + "\n")
+        text = _PLAN.dump_json(plan, indent=1).decode() + "\n"
+        replace_text(self.root / "plan.json", text)
+        sharing.register(store_of(machine, self.root.parent), self.root.resolve(), text)
 
     def _forget(self, plan: Plan, store: Store) -> None:
         """Take away what another plan left: a step that has to run must not show what an earlier recipe made of it."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from mot_plugin import claims, materials, mirror, presence, state, stopping
+from mot_plugin import claims, materials, mirror, presence, sharing, state, stopping
 from mot_plugin import recipe as recipes
 from mot_plugin.blocks import OWN
-from mot_plugin.errors import MissingInput, MissingTool, StepFailed
+from mot_plugin.errors import FileError, MissingInput, MissingTool, StepFailed
 from mot_plugin.executors.known import EXECUTORS, refuse
 from mot_plugin.executors.work import Detached, Event, Outcome, Watcher, Work
 from mot_plugin.folder import Folder, store_of
@@ -61,6 +61,7 @@ def prepare(recipe_path: Path, machine: Machine, loaded: Recipe | None = None) -
     recipe = loaded or recipes.load(recipe_path)
     runs = Path(machine.storage.runs)
     folder, store = Folder(runs / recipe.name), store_of(machine, runs)
+    sharing.let_the_group_write(store)
     cache = store.root / "digests.json" if store.root.is_dir() else None
     with disk_full_in_words():
         gathered = materials.gather(recipe, recipe_path, machine, cache)
@@ -82,6 +83,7 @@ def run(recipe_path: Path, machine: Machine, view: View, goals: Iterable[str] = 
     ready = replace(prepare(recipe_path, machine), goals=wanted)
     folder = ready.folder
     _refuse_missing(ready)
+    _refuse_closed(ready)
     if machine.storage.mirror:
         mirror.check(machine.storage.mirror)
     refuse(machine, ready.todo)
@@ -207,6 +209,30 @@ def _refuse_missing(ready: Prepared) -> None:
                 ]
             )
         )
+
+
+def _refuse_closed(ready: Prepared) -> None:
+    """A store that somebody else shares with us so that we can read it only: noticed before hours of work."""
+    if not ready.todo:
+        return
+    lines = sharing.closed(store_of(ready.machine, ready.folder.root.parent), *touched(ready))
+    if lines:
+        raise FileError(
+            "\n".join(
+                [
+                    f"recipe {ready.recipe.name} cannot start: what others made in the store is closed",
+                    *(f"  {line}" for line in lines),
+                    f"{sharing.REMEDY}. Or name a store of your own (`storage: {{store: ...}}` in the machine file).",
+                ]
+            )
+        )
+
+
+def touched(ready: Prepared) -> tuple[list[str], list[str]]:
+    """Fingerprints that the steps to run will write, and those of finished steps that they read."""
+    todo = {step.name for step in ready.todo}
+    read = {need for step in ready.todo for need in step.needs} - todo
+    return [ready.plan.prints[name] for name in sorted(todo)], [ready.plan.prints[name] for name in sorted(read)]
 
 
 def lost_beside(machine: Machine, todo: Iterable[Step]) -> list[tuple[str, str]]:

@@ -77,14 +77,18 @@ def _why(plan: Plan, step: Step, store: Store, readers: list[str], before: Mappi
 
 def collectable(plan: Plan, store: Store, others: Iterable[Plan] = ()) -> list[Step]:
     """Steps whose temporary weights are still there although nobody needs them: neither this run nor the `others`."""
-    wanted = _wanted(plan, store).union(*(_wanted(other, store) for other in others))
-    return [
+    wanted = _wanted(plan, store)
+    unread = [
         step
         for step in plan.steps
         if step.weights == "temporary"
-        and store.held(plan.prints[step.name], step.call.weights)
         and plan.prints[step.name] not in wanted
+        and store.held(plan.prints[step.name], step.call.weights)
     ]
+    ours = {plan.prints[step.name] for step in unread}
+    if ours:
+        wanted = set().union(*(_wanted(other, store) for other in others if ours & set(other.prints.values())))
+    return [step for step in unread if plan.prints[step.name] not in wanted]
 
 
 def _wanted(plan: Plan, store: Store) -> set[str]:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import shutil
+import stat
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -66,10 +67,10 @@ class Store:
         return self.root / fingerprint / "out.part"
 
     def record(self, fingerprint: str) -> Record | None:
-        """The record, None if there is none (or half of one: it is replaced atomically, so that is a broken disk)."""
+        """The record; None if there is none, one that another user hides, or half of one (which only a broken disk leaves)."""
         try:
             return Record(**json.loads((self.home(fingerprint) / "record.json").read_text(encoding="utf-8")))
-        except (FileNotFoundError, json.JSONDecodeError, TypeError):
+        except (FileNotFoundError, PermissionError, json.JSONDecodeError, TypeError):
             return None
 
     def write(self, fingerprint: str, record: Record) -> None:
@@ -93,9 +94,10 @@ class Store:
         out, part = self.out(fingerprint), self.part(fingerprint)
         if out.exists():
             shutil.rmtree(out)
-        for file in part.rglob("*"):  # after a power cut, a record that says "done" must not name truncated weights
-            if file.is_file():
-                with file.open("rb") as opened:
+        for path in part.rglob("*"):
+            _as_umask_says(path)
+            if path.is_file():  # after a power cut, a record that says "done" must not name truncated weights
+                with path.open("rb") as opened:
                     os.fsync(opened.fileno())
         part.rename(out)
 
@@ -118,6 +120,26 @@ class Store:
             if self.fresh(fingerprint)
             else []
         )
+
+
+def _as_umask_says(path: Path) -> None:
+    """Let those read it who may read all else that we make: safetensors leaves weights to their owner alone."""
+    found = path.lstat()
+    if stat.S_ISLNK(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink > 1):
+        return  # what has another name is not the store's alone
+    if found.st_uid != os.geteuid():
+        return
+    mode = stat.S_IMODE(found.st_mode)
+    wanted = mode | ((0o777 if stat.S_ISDIR(found.st_mode) else 0o666) & ~umask())
+    if wanted != mode:
+        path.chmod(wanted)
+
+
+def umask() -> int:
+    """Of this process; there is no way to look that does not set it for a moment."""
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
 
 
 def remove(path: Path) -> None:

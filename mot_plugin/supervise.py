@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from mot_plugin import checkpoints, claims, environments, starting, state
+from mot_plugin import checkpoints, claims, environments, sharing, starting, state
 from mot_plugin.blocks import OWN
 from mot_plugin.errors import CheckFailed, FileError, RunConflict, StepFailed
 from mot_plugin.folder import Folder, point
@@ -50,6 +50,7 @@ def execute(folder: Folder, name: str, planned: str | None = None) -> None:
     step, fingerprint = plan[name], plan.prints[name]
     if planned not in (None, fingerprint):  # a job that waited in a queue while the recipe was changed
         raise RunConflict(f"{name} was planned anew after this job was submitted: run the recipe again")
+    sharing.let_the_group_write(store)
     with disk_full_in_words():
         with claims.held(store.home(fingerprint) / "claim") as claim:
             end_leftovers(folder.work(name))
@@ -63,9 +64,10 @@ def execute(folder: Folder, name: str, planned: str | None = None) -> None:
 
 
 def collect(folder: Folder, plan: Plan, store: Store) -> None:
-    """Delete the weights that no step needs any more, of this run or of one beside it."""
+    """Delete the weights that no step needs any more, of this run or of another one of this store."""
     for unread in state.collectable(plan, store, folder.neighbours()):
-        store.delete(plan.prints[unread.name], unread.call.weights)
+        if sharing.ours(store, plan.prints[unread.name]):  # else somebody made them who will delete them
+            store.delete(plan.prints[unread.name], unread.call.weights)
 
 
 @dataclass

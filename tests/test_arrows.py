@@ -32,7 +32,7 @@ merges trainings corpora
 probes
 blocks ablate
 materials presence selection judge compare subject shipping/ training/
-students checkpoints
+students checkpoints sharing
 recipe/ machine editing corpus/ report/ merging/
 evals/
 teachers/

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mot_plugin import mirror
+from mot_plugin import mirror, sharing
 from mot_plugin.costs.case import case
 from mot_plugin.costs.estimate import estimate
 from mot_plugin.doctor.context import Context
@@ -14,6 +14,7 @@ from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
 from mot_plugin.doctor.fits import NEARLY
 from mot_plugin.doctor.memory import in_words
 from mot_plugin.errors import MirrorFailed, MissingTool
+from mot_plugin.run import touched
 
 SHARED = frozenset("nfs nfs4 lustre gpfs beegfs ceph glusterfs afs".split())
 """File systems that several computers share, and that hold hard links and renames as claims.py needs them."""
@@ -35,6 +36,8 @@ def check(context: Context) -> Iterator[Finding]:
         told.add(place)
         yield from _usable(what, folder, place)
         yield _file_system(context, what, place)
+    if store.is_dir():
+        yield _shared(context)
     if context.student is not None and "student" in context.kinds:
         yield _student(context.student, standing(store))
     yield _room(context, store)
@@ -65,6 +68,14 @@ def _usable(what: str, folder: Path, place: Path) -> Iterator[Finding]:
         yield error(name, f"{place} has only {free.f_favail:,} inodes left", f"delete small files there, or {other}")
     else:
         yield ok(name, f"{folder}, can be written")
+
+
+def _shared(context: Context) -> Finding:
+    """Whether what other users made in the store can be written where this run has to."""
+    lines = sharing.closed(context.store, *(touched(context.ready) if context.ready else ([], [])))
+    if lines:
+        return error("store of others", "; ".join(lines), sharing.REMEDY.replace("\n", " "))
+    return ok("store of others", "nothing of it is closed to this user")
 
 
 def _linked(what: str, place: Path, one: Path, two: Path) -> Iterator[Finding]:

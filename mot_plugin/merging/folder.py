@@ -4,11 +4,13 @@ import errno
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mot_plugin.errors import CheckFailed, FileError
+from mot_plugin.store import umask
 
 TEMPLATE = "chat_template.jinja"
 LOADABLE = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", TEMPLATE)
@@ -75,6 +77,9 @@ def link_files(source: Path, target: Path) -> None:
 
 
 def _link(source: Path, target: Path) -> None:
+    if not umask() & stat.S_IWGRP and not source.stat().st_mode & stat.S_IROTH:
+        shutil.copyfile(source, target)  # a group shares what we write, and could not read the file itself
+        return
     try:
         os.link(source, target)
     except OSError as error:

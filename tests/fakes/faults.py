@@ -145,6 +145,7 @@ def write_weights(file: Path, tensors: Tensors) -> None:
         place += array.nbytes
     text = json.dumps(header).encode()
     file.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(array.tobytes() for array in tensors.values()))
+    file.chmod(0o600)  # as safetensors does, whatever the umask says
 
 
 def rounded(array: np.ndarray) -> np.ndarray:
