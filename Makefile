@@ -3,6 +3,7 @@
 # make test         install and run every test, the real tools included
 # make contract     install vLLM for the processor into .venv-vllm and run the tests against it
 # make fast         the tests that run no whole recipe and no real tool, in some two minutes
+# make shaken       the tests with processes once more, the fake tools pausing at random: a test that counts on luck fails
 # make lint         ruff and mypy
 # make bench        side-by-side measurements
 PYTHON ?= python3
@@ -16,7 +17,7 @@ FAST = $(PYTEST) -m "not contract and not process"
 # Where Python may not keep what it compiled, each of the thousand processes that the tests start compiles all of us again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install quickstart study test fast contract lint bench clean
+.PHONY: install quickstart study test fast shaken contract lint bench clean
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml packaging/install.sh $(wildcard constraints/*.txt)
@@ -38,6 +39,9 @@ test: install
 
 fast: install
 	$(FAST)
+
+shaken: install
+	FAKE_PAUSES=2 $(PYTEST) -m process
 
 lint: install
 	$(BIN)/ruff check .

@@ -4,12 +4,14 @@ FAKE_LOG names a file to which every start and end is appended. FAKE_FAULTS name
 {"tool", "match", "rank", "fault", "times", "seconds"}: the first entry whose `match` is part of the command line, whose
 `rank`, if any, is this node's, and that still has `times` left is used up once, before the start is logged. A start that is
 `held` waits for the file go-TOOL beside FAKE_LOG. Each start holds a lock on every GPU that it is given until it ends,
-however it ends: who finds one held by another logs `double`.
+however it ends: who finds one held by another logs `double`. With FAKE_PAUSES, whatever is logged comes after a random
+pause of up to so many seconds, and before another one: what a test takes for granted about the order of things then shows.
 """
 
 import fcntl
 import json
 import os
+import random
 import signal
 import struct
 import subprocess
@@ -86,10 +88,17 @@ def log(event: str, tool: str, **more: Any) -> None:
     file = os.environ.get("FAKE_LOG")
     if file is None:
         return
+    _pause()
     row = {"event": event, "tool": tool, "argv": sys.argv[1:], "pid": os.getpid(), "models": models(Path.cwd().parent)}
     row |= {"gpus": os.environ.get("CUDA_VISIBLE_DEVICES", ""), "node": _node()}
     with Path(file).open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(row | more) + "\n")
+    _pause()
+
+
+def _pause() -> None:
+    if most := float(os.environ.get("FAKE_PAUSES", "0")):
+        time.sleep(random.choice((0, 0, most / 8, most / 2, most)))
 
 
 def _node() -> str:
