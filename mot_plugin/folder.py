@@ -53,11 +53,11 @@ class Folder:
         """The plans of the other runs beside this one and of all that its store knows; they may share its artifacts."""
         us = self.root.resolve()
         known = {us}
-        for run, text in sharing.registered(self.store()):
+        for run, plan in sharing.registered(self.store()):
             if run not in known:
                 known.add(run)
                 with suppress(ValidationError):  # of another version
-                    yield _PLAN.validate_json(text)
+                    yield _PLAN.validate_python(plan)
         for file in sorted(us.parent.glob("*/plan.json")):  # begun by a version that did not register
             if file.parent not in known:
                 with suppress(FileError):

@@ -8,14 +8,15 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from mot_plugin.step import digest
-from mot_plugin.store import Store, replace_text
+from mot_plugin.store import Store, replace_text, shared
 
 READERS = "runs"
 """Folder of a store with the frozen plan of every run that reads from it."""
 REMEDY = (
-    "Whoever owns it shares it, once: `chgrp -R GROUP STORE; chmod -R g+rwX STORE; find STORE -type d -exec chmod g+s {} +`;\n"
+    "Whoever owns it shares it, once: `chgrp -R GROUP STORE; chmod -R g+rwX STORE; find STORE -type d -exec chmod g+s {} +`; "
     "what is made in it from then on can be read and written by all of the group"
 )
 SHOWN = 4
@@ -27,10 +28,8 @@ def let_the_group_write(store: Store) -> None:
 
     So does what its commands make: they inherit the umask.
     """
-    with suppress(OSError):
-        mode = store.root.stat().st_mode
-        if mode & stat.S_ISGID and mode & stat.S_IWGRP:
-            os.umask(os.umask(0o077) & ~stat.S_IRWXG)
+    if store.root.is_dir() and shared(store.root):
+        os.umask(os.umask(0o077) & ~stat.S_IRWXG)
 
 
 def closed(store: Store, written: Iterable[str], read: Iterable[str] = ()) -> list[str]:
@@ -60,8 +59,8 @@ def register(store: Store, run: Path, plan: str) -> None:
             replace_text(file, text)
 
 
-def registered(store: Store) -> Iterator[tuple[Path, str]]:
-    """(run folder, its plan as JSON) of every run that reads from the store. One whose folder is gone is forgotten."""
+def registered(store: Store) -> Iterator[tuple[Path, Any]]:
+    """(run folder, its plan as JSON has it) of every run that reads from the store. One whose folder is gone is forgotten."""
     for file in sorted((store.root / READERS).glob("*.json")):
         with suppress(FileNotFoundError, json.JSONDecodeError):
             found = json.loads(file.read_text(encoding="utf-8"))
@@ -69,7 +68,7 @@ def registered(store: Store) -> Iterator[tuple[Path, str]]:
                 with suppress(OSError):
                     file.unlink()
             else:
-                yield run, json.dumps(found["plan"])
+                yield run, found["plan"]
 
 
 def _of(store: Store, fingerprints: Iterable[str]) -> Iterator[Path]:

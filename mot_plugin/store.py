@@ -125,21 +125,21 @@ class Store:
 def _as_umask_says(path: Path) -> None:
     """Let those read it who may read all else that we make: safetensors leaves weights to their owner alone."""
     found = path.lstat()
-    if stat.S_ISLNK(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink > 1):
-        return  # what has another name is not the store's alone
-    if found.st_uid != os.geteuid():
-        return
+    linked = stat.S_ISLNK(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink > 1)
+    if linked or found.st_uid != os.geteuid():
+        return  # what has another name, or another owner, is not ours alone
+    umask = os.umask(0o077)  # there is no way to look that does not set it for a moment
+    os.umask(umask)
     mode = stat.S_IMODE(found.st_mode)
-    wanted = mode | ((0o777 if stat.S_ISDIR(found.st_mode) else 0o666) & ~umask())
+    wanted = mode | ((0o777 if stat.S_ISDIR(found.st_mode) else 0o666) & ~umask)
     if wanted != mode:
         path.chmod(wanted)
 
 
-def umask() -> int:
-    """Of this process; there is no way to look that does not set it for a moment."""
-    found = os.umask(0o077)
-    os.umask(found)
-    return found
+def shared(folder: Path) -> bool:
+    """Whether a group shares what is made in a folder: it has the setgid bit, and its group may write."""
+    mode = folder.stat().st_mode
+    return bool(mode & stat.S_ISGID and mode & stat.S_IWGRP)
 
 
 def remove(path: Path) -> None:

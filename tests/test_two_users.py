@@ -15,7 +15,6 @@ from fake_world import World, make_world
 
 pytestmark = pytest.mark.process
 ANN, BOB, GROUP = 61001, 61002, 62000
-BRANCH = "mot/round-1/branches/anna"
 OPENED = """
 mount --bind "$1" "$2" && mount -t tmpfs -o mode=755 none "$1" && mkdir -p "$3" && mount --bind "$2${3#"$1"}" "$3"
 shift 3; exec "$@"
@@ -32,18 +31,9 @@ class Theirs(World):
 
     def before(self) -> list[str]:
         """Become the user, where Python can be reached."""
-        user = [
-            "setpriv",
-            f"--reuid={self.user}",
-            f"--regid={GROUP}",
-            "--clear-groups",
-            "sh",
-            "-c",
-            'umask 022; exec "$@"',
-            "sh",
-        ]
-        shut, wanted = closed_on_the_way(Path(sys.base_prefix)), sys.base_prefix
-        return [*alone(shut, self.spare, wanted), *user]
+        user = ["setpriv", f"--reuid={self.user}", f"--regid={GROUP}", "--clear-groups"]
+        usual = ["sh", "-c", 'umask 022; exec "$@"', "sh"]
+        return [*entering(Path(sys.base_prefix), self.spare), *user, *usual]
 
     def ours(self, *files: str) -> None:
         """What a test has written belongs to the user."""
@@ -51,14 +41,10 @@ class Theirs(World):
             os.chown(self.root / name, self.user, GROUP)
 
 
-def closed_on_the_way(wanted: Path) -> Path | None:
-    """The first folder on the way that only its owner may enter."""
-    return next((one for one in reversed(wanted.parents) if not one.stat().st_mode & stat.S_IXOTH), None)
-
-
-def alone(shut: Path | None, spare: Path, wanted: str) -> list[str]:
-    """What to put before a command so that it can enter."""
-    return ["unshare", "--mount", "bash", "-c", OPENED, "bash", str(shut), str(spare), wanted] if shut else []
+def entering(wanted: Path, spare: Path) -> list[str]:
+    """What to put before a command of anybody's that has to reach a folder behind one that only its owner may enter."""
+    shut = next((one for one in reversed(wanted.parents) if not one.stat().st_mode & stat.S_IXOTH), None)
+    return ["unshare", "--mount", "bash", "-c", OPENED, "bash", str(shut), str(spare), str(wanted)] if shut else []
 
 
 @pytest.fixture
@@ -104,6 +90,8 @@ def closed(store: Path) -> list[Path]:
 def test_what_one_made_the_other_goes_on_with(users: tuple[Theirs, Theirs], place: Path) -> None:
     """Without anybody's thinking of a umask; safetensors leaves weights to their owner alone, and a student's are linked."""
     ann, bob = users
+    said = ann.mot("doctor", "tiny.yaml", "--machine", "machine.yaml")
+    assert "model.safetensors is for its owner alone, and a group shares" in said.stdout
     ended = ann.run()
     assert ended.returncode == 0, ended.stderr
     ended = bob.run()

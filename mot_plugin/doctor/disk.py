@@ -14,6 +14,7 @@ from mot_plugin.doctor.finding import Finding, error, ok, unknown, warning
 from mot_plugin.doctor.fits import NEARLY
 from mot_plugin.doctor.memory import in_words
 from mot_plugin.errors import MirrorFailed, MissingTool
+from mot_plugin.merging.folder import withheld
 from mot_plugin.run import touched
 
 SHARED = frozenset("nfs nfs4 lustre gpfs beegfs ceph glusterfs afs".split())
@@ -71,10 +72,10 @@ def _usable(what: str, folder: Path, place: Path) -> Iterator[Finding]:
 
 
 def _shared(context: Context) -> Finding:
-    """Whether what other users made in the store can be written where this run has to."""
+    """Whether what other users made in the store is open to this run."""
     lines = sharing.closed(context.store, *(touched(context.ready) if context.ready else ([], [])))
     if lines:
-        return error("store of others", "; ".join(lines), sharing.REMEDY.replace("\n", " "))
+        return error("store of others", "; ".join(lines), sharing.REMEDY)
     return ok("store of others", "nothing of it is closed to this user")
 
 
@@ -91,6 +92,9 @@ def _student(folder: Path, store: Path) -> Finding:
     weights = next((file.resolve() for file in sorted(folder.glob("*.safetensors")) if file.is_file()), None)
     if weights is None:
         return unknown("student's weights", f"{folder} has none: whether they can be linked is not known")
+    if withheld(weights, store):
+        said = f"{weights} is for its owner alone, and a group shares {store}: they are copied"
+        return warning("student's weights", said, "chmod a+r the student's files")
     try:
         with tempfile.TemporaryDirectory(dir=store, prefix=".doctor-") as made:
             (Path(made) / weights.name).hardlink_to(weights)

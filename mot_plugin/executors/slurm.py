@@ -34,7 +34,7 @@ def run(work: Work, tell: Watcher) -> Outcome:
                 f"`mot-plugin status {work.folder}` shows how far they are; the same command without --detach watches them; "
                 f"`mot-plugin stop {work.folder}` cancels them."
             )
-        return _Watch(work, tell, ids, store, before, ended).run()
+        return _Watch(work, tell, ids, store, before, ended, done=set(ended)).run()
     except KeyboardInterrupt:
         missing = len({step.name for step in work.todo} - ids.keys() - ended)
         raise KeyboardInterrupt(
@@ -109,17 +109,15 @@ class _Watch:
     """When the attempt began whose record was there before anything was submitted."""
     ended: set[str]
     """Filled with the steps that have ended, however they did."""
+    done: set[str]
+    """Those that ended well."""
     seen: dict[str, str] = field(default_factory=dict)
     """Step -> what its job was seen to do last: queued or start."""
     late: dict[str, float] = field(default_factory=dict)
     """Step -> when its job was seen to have ended, while its record does not say how."""
     held: set[str] = field(default_factory=set)
-    done: set[str] = field(init=False)
     failed: dict[str, str] = field(default_factory=dict)
     blocked: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.done = set(self.ended)
 
     def run(self) -> Outcome:
         left = [(number, step) for number, step in enumerate(self.work.todo, 1) if step.name not in self.done]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mot_plugin.errors import CheckFailed, FileError
-from mot_plugin.store import umask
+from mot_plugin.store import shared
 
 TEMPLATE = "chat_template.jinja"
 LOADABLE = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", TEMPLATE)
@@ -76,9 +76,14 @@ def link_files(source: Path, target: Path) -> None:
             shutil.copyfile(path, target / path.name)
 
 
+def withheld(source: Path, folder: Path) -> bool:
+    """Whether a link to the file in a folder that a group shares would be of no use to the group: a copy is."""
+    return shared(folder) and not source.stat().st_mode & stat.S_IROTH
+
+
 def _link(source: Path, target: Path) -> None:
-    if not umask() & stat.S_IWGRP and not source.stat().st_mode & stat.S_IROTH:
-        shutil.copyfile(source, target)  # a group shares what we write, and could not read the file itself
+    if withheld(source, target.parent):
+        shutil.copyfile(source, target)
         return
     try:
         os.link(source, target)
